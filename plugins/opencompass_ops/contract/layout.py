@@ -1,0 +1,112 @@
+"""Every path of a run directory; no other file joins run paths.
+
+OpenCompass's layout exactly (``configs/ logs/ predictions/ results/ summary/``), so that its tools
+read ours and we read theirs, and three folders of our own that it never looks at:
+``plan.json``, ``shards/`` (what each job is told) and ``jobs/`` (what each job leaves behind).
+All paths are relative to the run directory, with forward slashes.
+"""
+
+from __future__ import annotations
+
+PLAN = "plan.json"
+PROBE = "probe.json"
+COVERAGE = "summary/coverage.json"
+
+
+def safe_name(name: str) -> str:
+    """``name`` as one path component.
+
+    :raises ValueError: the name is empty, hidden, contains a separator or a control character, is
+        too long for a file name, or collides with our own suffixes.
+    """
+    bad = (
+        not name
+        or name.startswith((".", "tmp_"))
+        or any(c in "/\\" or ord(c) < 32 for c in name)
+        or name.endswith((".manifest", ".samples"))
+        or len(name.encode()) > 200
+    )
+    if bad:
+        raise ValueError(f"abbr {name!r} cannot be a file name; choose one without '/', leading '.' or 'tmp_'")
+    return name
+
+
+def config_dump(stamp: str, pid: int) -> str:
+    """The resolved config of one launch."""
+    return f"configs/{stamp}_{pid}.py"
+
+
+def log(kind: str, model: str, part: str) -> str:
+    """The output of a shard of ``kind``, named after its first part."""
+    return f"logs/{kind}/{safe_name(model)}/{safe_name(part)}.out"
+
+
+def prediction(model: str, part: str) -> str:
+    """The answers to one part: a dict keyed "0".."N-1"."""
+    return f"predictions/{safe_name(model)}/{safe_name(part)}.json"
+
+
+def journal(model: str, part: str, rank: int = 0) -> str:
+    """Finished items of a part that is still running, one JSON line each."""
+    suffix = f".rank{rank}" if rank else ""
+    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}{suffix}.jsonl"
+
+
+def result(model: str, dataset: str) -> str:
+    """The metrics of model x dataset."""
+    return f"results/{safe_name(model)}/{safe_name(dataset)}.json"
+
+
+def samples(model: str, dataset: str) -> str:
+    """One JSON line per scored item, so that two models can be compared item by item."""
+    return f"results/{safe_name(model)}/{safe_name(dataset)}.samples.jsonl"
+
+
+def manifest(path: str) -> str:
+    """The manifest beside a prediction or result file."""
+    return path.removesuffix(".json") + ".manifest.json"
+
+
+def summary(stamp: str, suffix: str) -> str:
+    """The summary table of one launch as ``txt``, ``csv`` or ``md``."""
+    return f"summary/summary_{stamp}.{suffix}"
+
+
+def plot(name: str) -> str:
+    """A figure of the summary."""
+    return f"summary/{safe_name(name)}.png"
+
+
+def shard_spec(shard: str) -> str:
+    """What the shard's job is told."""
+    return f"shards/{safe_name(shard)}.json"
+
+
+def job(token: str, name: str = "") -> str:
+    """The folder of one submission, or a file in it."""
+    return f"jobs/{safe_name(token)}" + (f"/{name}" if name else "")
+
+
+def exit_record(token: str) -> str:
+    """How the job ended, written last."""
+    return job(token, "exit.json")
+
+
+def heartbeat(token: str) -> str:
+    """How far the job is."""
+    return job(token, "heartbeat.json")
+
+
+def starts(token: str) -> str:
+    """One line per start of the job, appended by the job itself."""
+    return job(token, "starts")
+
+
+def claim(token: str) -> str:
+    """The folder whose creation makes one job the holder of the token."""
+    return job(token, "claim")
+
+
+def history(token: str) -> str:
+    """State changes as the control side saw them, one JSON line each."""
+    return job(token, "history.jsonl")

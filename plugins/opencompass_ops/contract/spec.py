@@ -1,0 +1,91 @@
+"""What a job is told: one model and the dataset parts it answers or evaluates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencompass_ops.contract import codec
+
+INFER = "infer"
+EVAL = "eval"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows ``start`` to ``stop`` (exclusive) of one dataset's selected rows.
+
+    Selected rows are those that ``reader_cfg.test_range`` leaves, cut to the run's ``limit``;
+    the parts of a dataset tile ``0..total``.
+
+    :param dataset: the resolved OpenCompass dataset config, with its ``abbr``.
+    :param index: number of the part, None when the part is the whole dataset.
+    :param fingerprint: hash of everything that determines the predictions, the range included.
+    :param pair_fingerprint: the same without the range, equal for all parts of model x dataset.
+    """
+
+    dataset: dict[str, Any]
+    index: int | None
+    start: int
+    stop: int
+    total: int
+    fingerprint: str
+    pair_fingerprint: str
+
+    @property
+    def dataset_abbr(self) -> str:
+        """The dataset's name in every path and table."""
+        return str(self.dataset["abbr"])
+
+    @property
+    def name(self) -> str:
+        """The stem of the prediction file: ``abbr`` or ``abbr_index``, as OpenCompass names it."""
+        return self.dataset_abbr if self.index is None else f"{self.dataset_abbr}_{self.index}"
+
+    @property
+    def count(self) -> int:
+        """How many rows the part holds."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class ShardSpec:
+    """The unit of cluster work.
+
+    :param id: unique within the run, e.g. ``infer-0003``; matches ``[a-z0-9-]+``.
+    :param kind: ``infer`` or ``eval``.
+    :param model: the resolved OpenCompass model config, with its ``abbr``.
+    :param parts: the parts to infer, in order; for ``eval`` all parts of one model x dataset.
+    :param weights_id: identity of the weights at plan time; the job refuses other weights.
+    :param evaluation_fingerprint: for ``eval``: hash of the parts' fingerprints and the scoring.
+    :param data_dir: the folder relative data paths such as ``./data/gsm8k`` are resolved against.
+    """
+
+    id: str
+    kind: str
+    model: dict[str, Any]
+    parts: tuple[Part, ...]
+    weights_id: str = ""
+    evaluation_fingerprint: str = ""
+    data_dir: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_abbr(self) -> str:
+        """The model's name in every path and table."""
+        return str(self.model["abbr"])
+
+    @property
+    def label(self) -> str:
+        """What people read: ``model/part`` of the first part, and how many more."""
+        more = f" +{len(self.parts) - 1}" if len(self.parts) > 1 else ""
+        return f"{self.model_abbr}/{self.parts[0].name}{more}"
+
+    def to_json(self) -> str:
+        """The JSON text that :meth:`from_json` reads."""
+        return codec.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ShardSpec:
+        """Read a spec; raises :class:`codec.SchemaError` when it is damaged or too new."""
+        return codec.loads(cls, text, nested={"parts": Part})

@@ -1,0 +1,65 @@
+"""Errors whose class is a policy: who may try again, and on which budget.
+
+OpsError
+  InputError             the request is wrong; nothing was started; trying again changes nothing
+    ConfigError          a config cannot be read or is not what it should be
+    PlanError            the request cannot become a plan
+  JobError               a submitted job did not end in evidence of success
+    JobFailed            it ran and failed; tried again within the run's ``retry``
+    JobRefused           it would fail the same way again; never tried again
+    JobCancelled         somebody stopped it; never tried again by itself
+    InfrastructureError  the cluster lost, killed or could not start it; own budget
+  MissingParts           an evaluation lacks predictions; scored again once they exist
+  BudgetExceeded         the run's failures are more than it may have; turns the run red
+  UnsureError            a query failed: no evidence, no state change; asked again
+"""
+
+from __future__ import annotations
+
+
+class OpsError(Exception):
+    """What happened, with which value, and what to do next, in one message."""
+
+
+class InputError(OpsError, ValueError):
+    """The request is wrong; nothing was started."""
+
+
+class ConfigError(InputError):
+    """A config cannot be read or is not what it should be."""
+
+
+class PlanError(InputError):
+    """The request cannot become a plan."""
+
+
+class JobError(OpsError):
+    """A submitted job did not end in evidence of success."""
+
+
+class JobFailed(JobError):
+    """The job ran and failed; it is tried again within the run's ``retry``."""
+
+
+class JobRefused(JobError):
+    """The job would fail the same way again."""
+
+
+class JobCancelled(JobError):
+    """Somebody stopped the job."""
+
+
+class InfrastructureError(JobError):
+    """The cluster lost, killed or could not start the job; it has a budget of its own."""
+
+
+class MissingParts(OpsError):
+    """An evaluation lacks predictions."""
+
+
+class BudgetExceeded(OpsError):
+    """The run's failures are more than it may have."""
+
+
+class UnsureError(OpsError):
+    """A query of a cluster failed: no evidence, so no state changes."""

@@ -1,0 +1,25 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with GSM8K, HumanEval, BBH and golden vectors; skips where it is absent."""
+    folder = Path(os.environ.get("OPENCOMPASS_OPS_SHARED", ROOT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent; set OPENCOMPASS_OPS_SHARED to the folder that holds data/")
+    return folder

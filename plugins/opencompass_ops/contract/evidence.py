@@ -18,9 +18,13 @@ def part_problem(files: Files, model: str, part: Part) -> str:
     if manifest is None:
         return problem
     if manifest.fingerprint != part.fingerprint:
-        return f"{path} answers another request (fingerprint {manifest.fingerprint[:12]}, wanted {part.fingerprint[:12]})"
+        return (
+            f"{path} answers another request (fingerprint {manifest.fingerprint[:12]}, wanted {part.fingerprint[:12]})"
+        )
     if (manifest.start, manifest.stop, manifest.count) != (part.start, part.stop, part.count):
-        return f"{path} covers rows {manifest.start}..{manifest.stop} ({manifest.count}), wanted {part.start}..{part.stop}"
+        return (
+            f"{path} covers rows {manifest.start}..{manifest.stop} ({manifest.count}), wanted {part.start}..{part.stop}"
+        )
     return ""
 
 

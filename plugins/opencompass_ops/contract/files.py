@@ -81,4 +81,3 @@ class LocalFiles:
             return sorted(entry.name for entry in self.path(folder).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
-

@@ -1,0 +1,1 @@
+"""What runs in the GPU container: rows to requests, requests to answers, answers to scores."""

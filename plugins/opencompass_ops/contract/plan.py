@@ -1,0 +1,124 @@
+"""``plan.json``: what a run will do, was asked to do, and need not do again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencompass_ops.contract import codec
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """:param step: training step read from abbr or path, None when neither tells."""
+
+    abbr: str
+    path: str
+    weights_id: str
+    column: str
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """:param version: first six digits of OpenCompass's prompt hash.
+    :param mode: ``gen``, ``ppl``, ``ll`` or ``unknown``: the summary's column.
+    :param rows: selected rows.
+    """
+
+    abbr: str
+    version: str
+    mode: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """One job. Its spec lies in ``shards/{id}.json``.
+
+    :param cluster: kind of the cluster that runs it: local, slurm or dlc.
+    :param cost: in the partitioner's unit (rows times factor); comparable within a plan only.
+    :param parts: names of its dataset parts.
+    """
+
+    id: str
+    kind: str
+    cluster: str
+    label: str
+    model: str
+    parts: tuple[str, ...]
+    rows: int
+    cost: float
+    num_gpus: int = 0
+    num_procs: int = 1
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """Model x dataset: what its score is made of.
+
+    :param parts: names of the prediction files that tile the dataset, in order.
+    :param ranges: ``[start, stop]`` of each part.
+    :param reused: names of the parts that were answered before and need no job.
+    :param shards: ids of the infer shards that write the others.
+    :param evaluation: id of the eval shard, "" when the result was reused or mode is infer.
+    :param fingerprint: of the evaluation.
+    """
+
+    model: str
+    dataset: str
+    rows: int
+    parts: tuple[str, ...]
+    ranges: tuple[tuple[int, int], ...]
+    reused: tuple[str, ...]
+    shards: tuple[str, ...]
+    evaluation: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole run.
+
+    :param stamp: ``YYYYmmdd_HHMMSS`` of the launch; names configs and summary files.
+    :param run_dir: absolute run directory on the control side.
+    :param instance: identity of this installation, part of every token.
+    :param params: the validated request, secrets masked.
+    :param cluster: the resolved cluster config.
+    :param warnings: what people should know before they trust the numbers.
+    """
+
+    stamp: str
+    run_dir: str
+    instance: str
+    mode: str
+    config: str
+    config_fingerprint: str
+    params: dict[str, Any]
+    cluster: dict[str, Any]
+    max_num_workers: int
+    retry: int
+    models: tuple[PlannedModel, ...]
+    datasets: tuple[PlannedDataset, ...]
+    pairs: tuple[PlannedPair, ...]
+    shards: tuple[PlannedShard, ...]
+    evaluations: tuple[PlannedShard, ...]
+    summarizer: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The JSON text that :meth:`from_json` reads."""
+        return codec.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Read a plan; raises :class:`codec.SchemaError` when it is damaged or too new."""
+        nested: dict[str, type] = {
+            "models": PlannedModel,
+            "datasets": PlannedDataset,
+            "pairs": PlannedPair,
+            "shards": PlannedShard,
+            "evaluations": PlannedShard,
+        }
+        return codec.loads(cls, text, nested=nested)

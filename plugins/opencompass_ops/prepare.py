@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,15 +11,207 @@ from typing import Any
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.configs.library import default_config_dir, find_config
-from opencompass_ops.configs.load import LoadedConfig, load
+from opencompass_ops.configs.load import load
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.names import mode, prompt_hash
 from opencompass_ops.configs.overrides import apply_overrides
 from opencompass_ops.configs.resolve import EvalConfig, resolve
-from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.plan import Plan, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.errors import ConfigError, PlanError
+from opencompass_ops.instance import instance_id
+from opencompass_ops.planning.describe import describe
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
+from opencompass_ops.probing import probe
+from opencompass_ops.reuse import adopt, known_predictions, known_results
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked plan.
+
+    :param text: what people read: shards, costs, what is reused.
+    :param dry_run: nothing was written.
+    """
+
+    plan: Plan
+    text: str
+    dry_run: bool
+
+    @property
+    def run_dir(self) -> Path:
+        """The run directory, claimed unless this is a dry run."""
+        return Path(self.plan.run_dir)
+
+    def mapping(self) -> dict[str, Any]:
+        """What the mapped operators expand: stage -> cluster kind -> keyword arguments; empty lists in a dry run."""
+        stages = {"infer": self.plan.shards, "eval": self.plan.evaluations}
+        mapping = {} if self.dry_run else {stage: self._kinds(shards) for stage, shards in stages.items()}
+        empty: dict[str, Any] = {stage: {} for stage in stages}
+        return {"run_dir": self.plan.run_dir, "dry_run": self.dry_run, "mapping": empty | mapping}
+
+    def _kinds(self, shards: tuple[PlannedShard, ...]) -> dict[str, list[dict[str, str]]]:
+        kinds: dict[str, list[dict[str, str]]] = {}
+        for shard in shards:
+            item = {"run_dir": self.plan.run_dir, "shard": shard.id, "label": shard.label}
+            kinds.setdefault(shard.cluster, []).append(item)
+        return kinds
+
+
+def prepare(
+    params: dict[str, Any],
+    *,
+    database_url: str,
+    say: Say,
+    run_dir: Path | None = None,
+    on_claim: Callable[[Path], None] = lambda folder: None,
+    max_map_length: int = 1024,
+) -> Prepared:
+    """Check the request, resolve the config, probe data and weights, plan, and write the plan.
+
+    Nothing is written before everything was checked.
+
+    :param params: the form's values; unknown ones are refused.
+    :param database_url: where earlier predictions are looked up.
+    :param say: called with progress lines.
+    :param run_dir: go on in this run directory, claimed by an earlier try of the same request.
+    :param on_claim: called with the run directory once it is claimed.
+    :param max_map_length: most shards of one stage.
+    :raises InputError: one message that names each culprit and the next step.
+    """
+    request = Request.from_params(params)
+    cluster = load_cluster(request.cluster)
+    config, models = _read_config(request, cluster)
+    work_dir = _work_dir(request, config, cluster)
+    reused_dir = run_dir or _reused_dir(request, work_dir)
+    say(f"{config.path.name}: {len(models)} models x {len(config.datasets)} datasets; looking at data and weights")
+    report = probe(_probe_request(request, cluster, models, config), cluster)
+    seed = PlanInput(
+        request=request,
+        stamp="",
+        run_dir=str(reused_dir or work_dir),
+        instance=instance_id(),
+        config=str(config.path),
+        config_fingerprint=config.fingerprint,
+        params=mask(params),
+        models=tuple(models),
+        datasets=tuple(config.datasets),
+        combinations=config.model_dataset_combinations,
+        summarizer=config.summarizer,
+        versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
+        modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
+        probe=report,
+        cluster=cluster.to_values(),
+        known_predictions=known_predictions(models, config.datasets, report, database_url, reused_dir),
+        known_results=known_results(database_url, reused_dir),
+        max_map_length=max_map_length,
+        data_dir=_data_dir(cluster),
+    )
+    output, folder = _claim(seed, work_dir, reused_dir, dry_run=request.dry_run)
+    if not request.dry_run:
+        on_claim(folder)
+        _write(output, folder, report, config, models)
+    return Prepared(plan=output.plan, text=describe(output), dry_run=request.dry_run)
+
+
+def load_cluster(name: str) -> ClusterConfig:
+    """The cluster config of this name.
+
+    :raises ConfigError: there is none, or it is wrong; the message lists what there is.
+    """
+    path = find_config(name, [default_config_dir()], kind="clusters")
+    loaded = load([path], config_dirs=[default_config_dir()])[0]
+    if loaded.error:
+        raise ConfigError(loaded.error)
+    return ClusterConfig.from_values(path.stem, loaded.values)
+
+
+def _read_config(request: Request, cluster: ClusterConfig) -> tuple[EvalConfig, list[dict[str, Any]]]:
+    path = find_config(request.config, [default_config_dir()])
+    loaded = load(
+        [path],
+        cfg_options=request.cfg_options,
+        config_dirs=[default_config_dir()],
+        data_dir=Path(_data_dir(cluster)),
+    )[0]
+    if loaded.error:
+        raise ConfigError(loaded.error)
+    config = resolve(loaded)
+    return config, apply_overrides(list(config.models), list(request.model_overrides))
+
+
+def _data_dir(cluster: ClusterConfig) -> str:
+    return str(Path(cluster.data_dir).expanduser().absolute())
+
+
+def _work_dir(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
+    asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
+    return Path(asked).expanduser().absolute()
+
+
+def _reused_dir(request: Request, work_dir: Path) -> Path | None:
+    if request.reuse is None:
+        return None
+    # OpenCompass takes the last name of a plain string sort; nothing but run folders lies in a work dir.
+    stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
+    if request.reuse == "latest":
+        if not stamps:
+            raise PlanError(f"reuse=latest, but {work_dir} holds no run; leave reuse empty for a first run")
+        return work_dir / stamps[-1]
+    if request.reuse not in stamps:
+        raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {', '.join(stamps[-10:]) or 'none'}")
+    return work_dir / request.reuse
+
+
+def _probe_request(
+    request: Request, cluster: ClusterConfig, models: list[dict[str, Any]], config: EvalConfig
+) -> ProbeRequest:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "opencompass-ops"
+    return ProbeRequest(
+        models=tuple(models),
+        datasets=tuple(config.datasets),
+        limit=request.limit,
+        data_dir=_data_dir(cluster),
+        cache_dir=str(cache),
+    )
+
+
+def _claim(seed: PlanInput, work_dir: Path, reused_dir: Path | None, *, dry_run: bool) -> tuple[PlanOutput, Path]:
+    now = datetime.now().astimezone()
+    if reused_dir is not None or dry_run:
+        stamp = now.strftime("%Y%m%d_%H%M%S")
+        folder = reused_dir or work_dir / stamp
+        return make_plan(replace(seed, stamp=stamp, run_dir=str(folder))), folder
+    while True:
+        stamp = now.strftime("%Y%m%d_%H%M%S")
+        folder = work_dir / stamp
+        output = make_plan(replace(seed, stamp=stamp, run_dir=str(folder)))
+        work_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()  # exclusive: two runs of one second never share a folder
+        except FileExistsError:
+            now += timedelta(seconds=1)
+        else:
+            return output, folder
+
+
+def _write(
+    output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig, models: list[dict[str, Any]]
+) -> None:
+    files = LocalFiles(folder)
+    dump = {**config.values, "models": models, "datasets": list(config.datasets), "work_dir": str(folder)}
+    files.write(layout.config_dump(output.plan.stamp, os.getpid()), _config_text(mask(dump)))
+    files.write(layout.PROBE, report.to_json())
+    for spec in output.specs:
+        files.write(layout.shard_spec(spec.id), spec.to_json())
+    adopt(files, output)
+    files.write(layout.PLAN, output.plan.to_json())  # last: a run directory with a plan is complete
+
+
+def _config_text(values: dict[str, Any]) -> str:
+    return "".join(f"{key} = {value!r}\n" for key, value in values.items())

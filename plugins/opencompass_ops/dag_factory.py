@@ -55,5 +55,5 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         trigger_rule=rule,
         retries=RETRIES,
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
-        map_index_template="{{ task.label }}",
+        map_index_template="{{ task.title }}",
     ).expand_kwargs(shards(plan.output))

@@ -58,7 +58,7 @@ class Prepared:
     def _kinds(self, shards: tuple[PlannedShard, ...]) -> dict[str, list[dict[str, str]]]:
         kinds: dict[str, list[dict[str, str]]] = {}
         for shard in shards:
-            item = {"run_dir": self.plan.run_dir, "shard": shard.id, "label": shard.label}
+            item = {"run_dir": self.plan.run_dir, "shard": shard.id, "title": shard.label}
             kinds.setdefault(shard.cluster, []).append(item)
         return kinds
 

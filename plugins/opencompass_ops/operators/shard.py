@@ -22,17 +22,17 @@ class ShardOperator(BaseOperator):
 
     :param run_dir: the run directory; its ``plan.json`` tells cluster and limits.
     :param shard: id of the shard; ``shards/{shard}.json`` tells what to do.
-    :param label: ``model/part``, what people read in the UI.
+    :param title: ``model/part``, what people read in the UI.
     """
 
     cluster_kind: ClassVar[str]
-    template_fields: Sequence[str] = ("run_dir", "shard", "label")
+    template_fields: Sequence[str] = ("run_dir", "shard", "title")
 
-    def __init__(self, *, run_dir: str, shard: str, label: str = "", **kwargs: Any) -> None:
+    def __init__(self, *, run_dir: str, shard: str, title: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_dir = run_dir
         self.shard = shard
-        self.label = label
+        self.title = title
         self._job: Job | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class ShardOperator(BaseOperator):
         from opencompass_ops.drive import shard_is_done
 
         if shard_is_done(self.run_dir, self.shard):
-            self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.label)
+            self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.title)
             return {"shard": self.shard, "reused": True}
         self._submit_and_wait(context)
 
@@ -69,7 +69,7 @@ class ShardOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralError as error:
-            message = f"{self.label}: the trigger failed ({error}); its job goes on and the next try adopts it"
+            message = f"{self.title}: the trigger failed ({error}); its job goes on and the next try adopts it"
             raise InfrastructureError(message) from error
 
     def on_kill(self) -> None:
@@ -85,6 +85,6 @@ class ShardOperator(BaseOperator):
 
         job = self._job = job_for(self.run_dir, self.shard)
         context["task_state_store"].set("job", {"token": job.token, "epoch": job.epoch, "run_dir": self.run_dir})
-        self.log.info("%s: waiting for job %s", self.label, job.token)
+        self.log.info("%s: waiting for job %s", self.title, job.token)
         trigger = ShardTrigger(job=job.to_values(), try_number=context["ti"].try_number)
         self.defer(trigger=trigger, method_name="execute_complete")

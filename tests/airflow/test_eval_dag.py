@@ -1,0 +1,82 @@
+"""The shape of the evaluation DAG, and what crosses process borders."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def dag():
+    from opencompass_ops.dag_factory import build_eval_dag
+
+    return build_eval_dag()
+
+
+def test_the_dag_survives_airflows_serialization(dag):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert set(again.task_ids) == set(dag.task_ids)
+
+
+def test_the_summary_is_the_only_leaf_so_that_it_decides_the_colour_of_the_run(dag):
+    assert [task.task_id for task in dag.leaves] == ["summarize"]
+
+
+def test_a_skipped_or_failed_inference_does_not_skip_what_follows(dag):
+    rules = {task.task_id: str(task.trigger_rule) for task in dag.tasks}
+    assert rules["eval_local"] == "all_done"
+    assert rules["summarize"] == "all_done"
+
+
+def test_the_form_shows_every_parameter_once(dag):
+    from opencompass_ops.planning.params import PARAMETERS
+
+    assert list(dag.params) == [parameter.name for parameter in PARAMETERS]
+
+
+def test_the_form_refuses_a_value_of_the_wrong_type(dag):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params["max_num_workers"] = "many"
+
+
+@pytest.mark.parametrize(
+    ("path", "kwargs"),
+    [
+        ("opencompass_ops.triggers.shard.ShardTrigger", {"job": {"token": "oc-1"}, "try_number": 2}),
+        ("opencompass_ops.triggers.job.JobTrigger", {"cluster": {"name": "local"}, "token": "oc-1"}),
+    ],
+)
+def test_a_trigger_can_be_rebuilt_in_another_process(path, kwargs):
+    from airflow.sdk.module_loading import import_string
+
+    trigger = import_string(path)(**kwargs)
+    classpath, serialized = trigger.serialize()
+    assert classpath == path
+    assert import_string(classpath)(**serialized).serialize() == trigger.serialize()
+
+
+def test_the_retry_policy_asks_the_runs_own_budget():
+    from airflow.sdk.definitions.retry_policy import RetryAction
+    from opencompass_ops.errors import JobFailed
+    from opencompass_ops.operators.retries import ShardRetryPolicy
+
+    policy = ShardRetryPolicy(ceiling=20)
+    failed = JobFailed("x")
+    assert policy.evaluate(failed, 1, 20, {"params": {"retry": 1}}).action is RetryAction.RETRY
+    assert policy.evaluate(failed, 1, 20, {"params": {"retry": 0}}).action is RetryAction.FAIL
+
+
+def test_tries_before_a_clear_do_not_count_against_the_budget():
+    from airflow.sdk.definitions.retry_policy import RetryAction
+    from opencompass_ops.errors import JobFailed
+    from opencompass_ops.operators.retries import ShardRetryPolicy
+
+    policy = ShardRetryPolicy(ceiling=20)
+    # Two tries failed, then a user cleared the task: Airflow raises max_tries to 2 + 20.
+    after_clear = JobFailed("x", earlier=("JobFailed", "JobFailed"))
+    assert policy.evaluate(after_clear, 3, 22, {"params": {"retry": 1}}).action is RetryAction.RETRY

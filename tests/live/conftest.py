@@ -1,0 +1,52 @@
+"""A live Airflow with tiny models and small data sets, shared by all live tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_world import DAG, GATE, World
+
+from scripts.embedded import EmbeddedAirflow
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[World]:
+    """One Airflow for all live tests: starting it takes longer than most of them."""
+    from demo.model import save_untrained
+
+    folder = tmp_path_factory.mktemp("world")
+    gates = folder / "gates"
+    gates.mkdir()
+    save_untrained(folder / "model", seed=0)
+    save_untrained(folder / "second-model", seed=1)
+    gate = folder / "gate.py"
+    gate.write_text(GATE.format(python=sys.executable, folder=str(gates)))
+    gate.chmod(0o755)
+    clusters = folder / "configs" / "clusters"
+    clusters.mkdir(parents=True)
+    (clusters / "gated.py").write_text(
+        f"kind = 'local'\npython = {str(gate)!r}\nwork_dir = {str(folder / 'outputs')!r}\ndata_dir = {str(folder)!r}\n"
+        f"state_dir = {str(folder / 'state')!r}\nenv = dict(OMP_NUM_THREADS='1')\n"
+    )
+    env = {
+        "OPENCOMPASS_OPS_CONFIG_DIR": str(folder / "configs"),
+        "OPENCOMPASS_OPS_DATABASE": f"sqlite:///{folder / 'results.db'}",
+        "OPENCOMPASS_OPS_HOME": str(folder),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
+    }
+    with EmbeddedAirflow(folder / "airflow", env=env, cache=repo / ".cache") as airflow:
+        airflow.rest.wait_for_dag(DAG)
+        yield World(airflow, folder, gates)
+
+
+@pytest.fixture(autouse=True)
+def _open_gates(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "world" in request.fixturenames:
+        for gate in request.getfixturevalue("world").gates.iterdir():
+            gate.unlink()

@@ -1,0 +1,160 @@
+"""What live tests move: runs, instances, and jobs that can be held, failed and counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from scripts.embedded import EmbeddedAirflow
+
+DAG = "opencompass_eval"
+
+# Stands for the interpreter of the jobs: holds or fails a job while a file asks for it, else becomes the real one.
+GATE = """#!{python}
+import os, pathlib, sys, time
+folder = pathlib.Path({folder!r})
+shard = next((pathlib.Path(a).stem for a in sys.argv if a.endswith(".json")), "")
+while any((folder / ("hold-" + name)).exists() for name in (shard, "all")) and "probe" not in sys.argv:
+    time.sleep(0.05)
+if (folder / ("fail-" + shard)).exists():
+    sys.exit("this job was told to fail")
+os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+"""
+
+EVAL = """
+models = [dict(type='HuggingFaceBaseModel', abbr='tiny', path={model!r}, max_out_len={out}, max_seq_len=256,
+               batch_size={batch}, run_cfg=dict(num_gpus=0))]
+datasets = [dict(
+    type='inference.datasets.JsonlDataset', abbr='sums', path={data!r},
+    reader_cfg=dict(input_columns=['question'], output_column='answer'),
+    infer_cfg=dict(
+        prompt_template=dict(type='PromptTemplate', template='{{question}}'),
+        retriever=dict(type='ZeroRetriever'), inferencer=dict(type='GenInferencer')),
+    eval_cfg=dict(evaluator=dict(type='AccEvaluator')))]
+"""
+
+
+@dataclass
+class World:
+    """The running Airflow and what the tests need to move it."""
+
+    airflow: EmbeddedAirflow
+    folder: Path
+    gates: Path
+
+    @property
+    def second_model(self) -> Path:
+        """A copy of the model with other weights."""
+        return self.folder / "second-model"
+
+    def config(self, name: str, rows: int, *, out: int = 2, batch: int = 8) -> str:
+        """Write an evaluation of ``rows`` rows; returns the config's path."""
+        data = self.folder / "data" / name
+        data.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps({"question": f"{n}+{n + 1}=", "answer": str((2 * n + 1) % 97)}) for n in range(rows)]
+        for split in ("train", "test"):
+            (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+        path = self.folder / "configs" / f"eval_{name}.py"
+        path.write_text(EVAL.format(model=str(self.folder / "model"), data=str(data), out=out, batch=batch))
+        return str(path)
+
+    def start(self, config: str, **params: Any) -> str:
+        """Trigger a run with the form's params; returns the run id."""
+        work_dir = str(self.folder / "outputs" / Path(config).stem)
+        return self.airflow.rest.trigger(DAG, {"config": config, "cluster": "gated", "work_dir": work_dir, **params})
+
+    def wait(self, run: str, timeout: float = 240) -> str:
+        """The run's final state."""
+        return self.airflow.rest.wait(DAG, run, timeout=timeout)
+
+    def instances(self, run: str, task: str) -> list[dict[str, Any]]:
+        """Task instances of one task, by map index."""
+        found = [ti for ti in self.airflow.rest.instances(DAG, run) if ti["task_id"] == task]
+        return sorted(found, key=lambda ti: ti["map_index"])
+
+    def run_dir(self, run: str) -> Path:
+        """The run directory, once it was planned."""
+        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/plan/xcomEntries/return_value"
+        value = until(lambda: self._maybe(path), "the plan's XCom")
+        body = value["value"]
+        return Path((json.loads(body) if isinstance(body, str) else body)["run_dir"])
+
+    def xcom(self, run: str, task: str, key: str) -> Any:
+        """One XCom value."""
+        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
+        body = self.airflow.rest.request("GET", path)["value"]
+        return json.loads(body) if isinstance(body, str) and body[:1] in "{[" else body
+
+    def log(self, run: str, task: str, map_index: int = -1, attempt: int = 1) -> str:
+        """The task's log as the UI shows it."""
+        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"
+        return json.dumps(self.airflow.rest.request("GET", path, params={"map_index": map_index}))
+
+    def clear(self, run: str, task: str, map_index: int) -> None:
+        """Clear one mapped instance and what follows it, as a user would in the UI."""
+        body = {
+            "dry_run": False, "dag_run_id": run, "task_ids": [[task, map_index]], "only_failed": False,
+            "include_downstream": True, "reset_dag_runs": True,
+        }  # fmt: skip
+        self.airflow.rest.request("POST", f"dags/{DAG}/clearTaskInstances", json=body)
+
+    def mark_run(self, run: str, state: str) -> None:
+        """Mark the whole run."""
+        self.airflow.rest.request("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": state})
+
+    def hold(self, shard: str = "all") -> Path:
+        """Jobs of this shard wait before they start, until the returned file is unlinked."""
+        gate = self.gates / f"hold-{shard}"
+        gate.touch()
+        return gate
+
+    def fail(self, shard: str) -> Path:
+        """Jobs of this shard end with an error, until the returned file is unlinked."""
+        gate = self.gates / f"fail-{shard}"
+        gate.touch()
+        return gate
+
+    @staticmethod
+    def starts(run_dir: Path) -> dict[str, int]:
+        """Token -> how often its job started, as the jobs themselves noted."""
+        return {file.parent.name: len(file.read_text().splitlines()) for file in run_dir.glob("jobs/*/starts")}
+
+    def _maybe(self, path: str) -> Any:
+        try:
+            return self.airflow.rest.request("GET", path)
+        except RuntimeError:
+            return None
+
+
+def until(ask: Callable[[], Any], what: str, timeout: float = 90) -> Any:
+    """The first true answer; fails the test when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if answer := ask():
+            return answer
+        time.sleep(0.1)
+    return pytest.fail(f"no {what} within {timeout:.0f} s")
+
+
+def processes_of(run_dir: Path) -> list[psutil.Process]:
+    """Live processes that work on the run directory: supervisors, jobs and whatever they started."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(run_dir) in line and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, as the kernel's OOM killer would."""
+    os.kill(pid, signal.SIGKILL)

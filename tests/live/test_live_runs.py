@@ -1,0 +1,54 @@
+"""Whole runs under a live scheduler and triggerer: what is green, what is red, and what is reused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from live_world import World, until
+
+pytestmark = pytest.mark.live
+
+
+def test_a_run_is_scored_and_the_same_request_again_starts_no_job(world: World):
+    config = world.config("twice", rows=40)
+    first = world.start(config, max_num_workers=2)
+    assert world.wait(first) == "success"
+    folder = world.run_dir(first)
+    assert sum(world.starts(folder).values()) == 3  # two shards and one evaluation
+    assert "sums" in json.dumps(world.xcom(first, "summarize", "summary"))
+
+    second = world.start(config, max_num_workers=2)
+    assert world.wait(second) == "success"
+    assert world.starts(world.run_dir(second)) == {}
+    assert (world.run_dir(second) / "results/tiny/sums.json").read_bytes() == (
+        folder / "results/tiny/sums.json"
+    ).read_bytes()
+    assert "| sums |" in next(iter((world.run_dir(second) / "summary").glob("*.md"))).read_text()
+
+
+def test_a_plan_that_fails_turns_the_run_red_and_says_why(world: World):
+    run = world.start("eval_nowhere")
+    assert world.wait(run) == "failed"
+    assert "eval_nowhere" in world.log(run, "plan")
+    assert world.instances(run, "summarize")[0]["state"] == "failed"
+
+
+def test_one_of_eight_shards_fails_for_good(world: World):
+    # Two models of four shards each: what the failed shard does not touch is scored.
+    config = world.config("eight", rows=64)
+    run = world.start(
+        config,
+        max_num_workers=4,
+        retry=0,
+        model_overrides=[{"path": str(world.folder / "model"), "abbr": "good"}, {"path": str(world.second_model)}],
+    )
+    world.fail("infer-0006")
+    assert world.wait(run) == "failed"
+    folder = world.run_dir(run)
+    states = [instance["state"] for instance in world.instances(run, "infer_local")]
+    assert sorted(states) == ["failed"] + ["success"] * 7
+    assert (folder / "results/good/sums.json").exists()
+    summary = world.log(run, "summarize")
+    assert "1/2" in summary
+    assert until(lambda: "sums_2" in summary, "the missing part's name")

@@ -1,8 +1,8 @@
 """Which submission of a shard is the present one, and how the earlier ones ended; read from the job folders.
 
-History lines are states as the cluster reported them (``state``) and verdicts (``verdict``): what the
-control side concluded from state, exit record and manifests together. Whoever sees the end writes the
-verdict; writing it twice is harmless.
+History lines are states as the cluster reported them (``state``), wishes to stop (``cancel``, with who
+asked) and verdicts (``verdict``): what the control side concluded from state, exit record and manifests
+together. Whoever sees the end writes the verdict; writing it twice is harmless.
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ def token(instance: str, run_dir: str, shard: str, epoch: int) -> str:
         raise ValueError(f"shard id {shard!r} must be 1 to 35 of a-z, 0-9 and inner '-'")
     if not 1 <= epoch <= _MAX_EPOCH:
         raise ValueError(f"epoch {epoch} must lie between 1 and {_MAX_EPOCH}; start a new run")
-    return f"oc-{_short(instance, 6)}-{_short(run_dir, 8)}-{shard}-e{epoch}"
+    return f"{group(instance, run_dir)}-{shard}-e{epoch}"
+
+
+def group(instance: str, run_dir: str) -> str:
+    """What the tokens of a run have in common."""
+    return f"oc-{_short(instance, 6)}-{_short(run_dir, 8)}"
 
 
 def current(files: Files, instance: str, run_dir: str, shard: str) -> Attempt:
@@ -90,18 +95,19 @@ def current(files: Files, instance: str, run_dir: str, shard: str) -> Attempt:
     A success whose files were damaged or no longer answer the shard's spec counts as over.
     """
     first = token(instance, run_dir, shard, 1)
-    stem = first.removesuffix("1")
-    epochs = sorted(
-        int(name.removeprefix(stem))
-        for name in files.list(_JOBS)
-        if name.startswith(stem) and name.removeprefix(stem).isdecimal()
-    )
-    known = [outcome for epoch in epochs if (outcome := verdict(files, f"{stem}{epoch}"))]
-    epoch = epochs[-1] if epochs else 1
-    if known and known[-1].epoch == epoch and not _stands(files, shard, known[-1]):
+    epoch = max(_epochs(files, first), default=1)
+    last = verdict(files, _with_epoch(first, epoch))
+    if last and not _stands(files, shard, last):
         epoch += 1
-    previous = tuple(outcome for outcome in known if outcome.epoch < epoch)
-    return Attempt(token(instance, run_dir, shard, epoch), epoch, previous)
+    present = token(instance, run_dir, shard, epoch)
+    return Attempt(present, epoch, before(files, present))
+
+
+def before(files: Files, token: str) -> tuple[Outcome, ...]:
+    """Verdicts of the shard's earlier submissions, oldest first."""
+    epochs = (epoch for epoch in _epochs(files, token) if epoch < _epoch(token))
+    found = (verdict(files, _with_epoch(token, epoch)) for epoch in epochs)
+    return tuple(outcome for outcome in found if outcome)
 
 
 def note(files: LocalFiles, token: str, status: JobStatus) -> None:
@@ -109,6 +115,16 @@ def note(files: LocalFiles, token: str, status: JobStatus) -> None:
     states = [line for line in _lines(files, token) if "state" in line]
     if not states or states[-1]["state"] != status.state.value:
         _append(files, token, {**asdict(status), "state": status.state.value})
+
+
+def ask_cancel(files: LocalFiles, token: str, reason: str) -> None:
+    """Say that the job shall stop, before anything is done about it; no submission follows."""
+    _append(files, token, {"cancel": reason})
+
+
+def cancel_asked(files: Files, token: str) -> str:
+    """Why the job shall stop; "" when nobody asked."""
+    return next((str(line["cancel"]) for line in _lines(files, token) if "cancel" in line), "")
 
 
 def conclude(files: LocalFiles, outcome: Outcome) -> None:
@@ -138,6 +154,21 @@ def _stands(files: Files, shard: str, outcome: Outcome) -> bool:
         return not evidence.job_problem(files, spec, outcome.token)
     except (FileNotFoundError, codec.SchemaError):
         return False
+
+
+def _epochs(files: Files, token: str) -> list[int]:
+    """The epochs of the token's shard that have a folder, ascending."""
+    stem = _with_epoch(token, "")
+    tails = (name.removeprefix(stem) for name in files.list(_JOBS) if name.startswith(stem))
+    return sorted(int(tail) for tail in tails if tail.isascii() and tail.isdecimal())
+
+
+def _epoch(token: str) -> int:
+    return int(token.rpartition("-e")[2])
+
+
+def _with_epoch(token: str, epoch: int | str) -> str:
+    return f"{token.rpartition('-e')[0]}-e{epoch}"
 
 
 def _lines(files: Files, token: str) -> Iterator[dict[str, Any]]:

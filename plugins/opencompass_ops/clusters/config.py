@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -11,18 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opencompass_ops.clusters.environment import inherited, looks_secret
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 
-_SECRET = re.compile(
-    r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY|KEY)(_|$)|^AIRFLOW__", re.IGNORECASE
-)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-def looks_secret(variable: str) -> bool:
-    """Whether an environment variable of this name is likely to hold a secret."""
-    return bool(_SECRET.search(variable))
 
 
 @dataclass(frozen=True)
@@ -117,6 +111,16 @@ class ClusterConfig:
         root = plugins.parent
         is_source_tree = plugins.name == "plugins" and (root / "inference" / "__init__.py").is_file()
         return (str(root), str(plugins)) if is_source_tree else ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What every job of this cluster finds in its environment."""
+        path = {"PYTHONPATH": os.pathsep.join(self.code_folders)} if self.code_folders else {}
+        return {**path, **self.env}
+
+    def job_environment(self) -> dict[str, str]:
+        """The whole environment of a process on this host: a short list of this process's variables, and ours."""
+        return {**inherited(os.environ), **self.variables}
 
 
 Parser = Callable[[str, Any], Any]

@@ -20,7 +20,7 @@ from opencompass_ops.clusters import local_records as records
 from opencompass_ops.clusters import processes
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.local_environment import choose, devices, inherited
+from opencompass_ops.clusters.devices import choose, devices
 from opencompass_ops.clusters.local_jobs import LocalJobs, state_folder
 from opencompass_ops.clusters.local_records import End, Entry, Intent
 from opencompass_ops.clusters.local_supervisor import CLAIMED, TAKEN, command
@@ -188,8 +188,7 @@ class LocalCluster:
 
     def _environment(self, request: JobRequest, entry: Entry) -> dict[str, str]:
         return {
-            **inherited(os.environ),
-            **self._config.env,
+            **self._config.job_environment(),
             **request.env,
             "CUDA_VISIBLE_DEVICES": ",".join(entry.devices),
             processes.TOKEN_VARIABLE: request.token,

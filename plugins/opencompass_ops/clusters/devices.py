@@ -1,4 +1,4 @@
-"""What a local job inherits: a short list of variables, and the devices it may use."""
+"""The GPUs of this host, and who gets which."""
 
 from __future__ import annotations
 
@@ -8,25 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from opencompass_ops.clusters.config import looks_secret
 from opencompass_ops.errors import UnsureError
-
-_NAMES = {
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
-    "OMP_NUM_THREADS",
-    "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_DATASETS_OFFLINE",
-    "XDG_CACHE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-}  # fmt: skip
-_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TRANSFORMERS_")
-
-
-def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the submitting process that a job may see; never Airflow's, never a secret by its name."""
-    return {
-        name: value
-        for name, value in environ.items()
-        if (name in _NAMES or name.startswith(_PREFIXES)) and not looks_secret(name)
-    }
 
 
 def devices(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

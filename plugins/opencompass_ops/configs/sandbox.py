@@ -146,7 +146,7 @@ def _read(path: Path, task: Task, scratch: str) -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_AS, limit)
         values, error = {}, _explain(problem, reader, path, task)
     guard.active = False
-    files = {source: _digest(source) for source in sorted(guard.sources)}
+    files = {source: _digest(source) for source in sorted(guard.sources) if Path(source).is_file()}
     return {"values": values, "files": files, "environment": environment.asked, "error": error}
 
 

@@ -7,9 +7,9 @@ OpsError
   JobError               a submitted job did not end in evidence of success
     JobFailed            it ran and failed; tried again within the run's ``retry``
     JobRefused           it would fail the same way again; never tried again
+      MissingParts       an evaluation lacks predictions; scored when they exist and it is cleared
     JobCancelled         somebody stopped it; never tried again by itself
     InfrastructureError  the cluster lost, killed or could not start it; own budget
-  MissingParts           an evaluation lacks predictions; scored again once they exist
   BudgetExceeded         the run's failures are more than it may have; turns the run red
   UnsureError            a query failed: no evidence, no state change; asked again
 """
@@ -34,7 +34,14 @@ class PlanError(InputError):
 
 
 class JobError(OpsError):
-    """A submitted job did not end in evidence of success."""
+    """A submitted job did not end in evidence of success.
+
+    :param earlier: class names of how earlier submissions of the shard ended, oldest first.
+    """
+
+    def __init__(self, message: str, earlier: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.earlier = earlier
 
 
 class JobFailed(JobError):
@@ -53,8 +60,8 @@ class InfrastructureError(JobError):
     """The cluster lost, killed or could not start the job; it has a budget of its own."""
 
 
-class MissingParts(OpsError):
-    """An evaluation lacks predictions."""
+class MissingParts(JobRefused):
+    """An evaluation lacks predictions; it is scored when they exist and it is cleared."""
 
 
 class BudgetExceeded(OpsError):

@@ -1,0 +1,133 @@
+"""The console script ``opencompass-ops``: the DAG's run in one process, for a laptop and for debugging."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from opencompass_ops import __version__
+from opencompass_ops.contract import codec
+from opencompass_ops.errors import OpsError
+from opencompass_ops.planning.params import add_arguments, from_arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 whole, 1 something failed, 2 the request is wrong, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except OpsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="opencompass-ops", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="evaluate a config here and now")
+    add_arguments(run)
+    run.set_defaults(command=_run)
+    plan = commands.add_parser("plan", help="show what a run would do; starts nothing")
+    add_arguments(plan)
+    plan.add_argument("--json", action="store_true", help="the whole plan as JSON")
+    plan.set_defaults(command=_plan)
+    attach = commands.add_parser("attach", help="go on with a run directory whose jobs were left alive")
+    attach.add_argument("run_dir", type=Path)
+    attach.add_argument("--debug", action="store_true", help="one shard at a time with its output")
+    attach.set_defaults(command=_attach)
+    checkpoints = commands.add_parser("checkpoints", help="which checkpoints were evaluated, and how far")
+    checkpoints.set_defaults(command=_checkpoints)
+    leaderboard = commands.add_parser("leaderboard", help="the stored scores, best first")
+    leaderboard.add_argument("--dataset", help="only this dataset")
+    leaderboard.add_argument("--metric", help="only this metric")
+    leaderboard.add_argument("--rows", type=int, default=50, help="at most so many rows (default 50)")
+    leaderboard.set_defaults(command=_leaderboard)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.prepare import prepare
+    from opencompass_ops.results.store import default_url
+
+    params = from_arguments(arguments)
+    prepared = prepare(params, database_url=default_url(), say=print)
+    print(prepared.text)
+    if prepared.dry_run:
+        return 0
+    return _drive(prepared.run_dir, live=bool(params["debug"]))
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.prepare import prepare
+    from opencompass_ops.results.store import default_url
+
+    say = (lambda line: print(line, file=sys.stderr)) if arguments.json else print
+    prepared = prepare(from_arguments(arguments) | {"dry_run": True}, database_url=default_url(), say=say)
+    print(codec.dumps(prepared.plan) if arguments.json else prepared.text)
+    return 0
+
+
+def _attach(arguments: argparse.Namespace) -> int:
+    return _drive(arguments.run_dir.resolve(), live=arguments.debug)
+
+
+def _drive(run_dir: Path, *, live: bool) -> int:
+    from opencompass_ops.results.store import default_url
+    from opencompass_ops.runner import run_plan
+    from opencompass_ops.summarize import summarize
+
+    try:
+        failed = asyncio.run(run_plan(run_dir, say=_say, live=live))
+    except KeyboardInterrupt:
+        return _interrupted(run_dir)
+    report = summarize(run_dir, database_url=default_url())
+    print(report.text)
+    for shard, why in failed.items():
+        print(f"failed: {shard}: {why}", file=sys.stderr)
+    return 1 if failed or report.failures else 0
+
+
+def _interrupted(run_dir: Path) -> int:
+    from opencompass_ops.runner import cancel_plan
+
+    answer = ""
+    if sys.stdin.isatty():
+        try:
+            answer = input("\nCancel the running jobs? [y/N] ")
+        except (EOFError, KeyboardInterrupt):
+            answer = ""
+    if answer.strip().lower() in ("y", "yes"):
+        print(f"cancelled {asyncio.run(cancel_plan(run_dir))} shards; finished ones are kept in {run_dir}")
+    else:
+        print(f"\nThe jobs go on. Attach again with:\n  opencompass-ops attach {run_dir}")
+    return 130
+
+
+def _checkpoints(_: argparse.Namespace) -> int:
+    from opencompass_ops.results.store import Store, default_url
+    from opencompass_ops.results.views import checkpoints_table
+
+    print(checkpoints_table(Store.open(default_url()).checkpoints()))
+    return 0
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.results.store import Store, default_url
+    from opencompass_ops.results.views import leaderboard_table
+
+    store = Store.open(default_url())
+    rows = store.leaderboard(dataset=arguments.dataset, metric=arguments.metric, limit=arguments.rows)
+    print(leaderboard_table(rows))
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

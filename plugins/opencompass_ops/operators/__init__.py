@@ -1,0 +1,1 @@
+"""Airflow operators: plan a run, submit its shards, summarize it."""

@@ -1,0 +1,40 @@
+"""Params to plan: the first task of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, conf
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanOperator(BaseOperator):
+    """Check the request, read the config, probe data and weights, write the plan.
+
+    Returns ``{"run_dir", "dry_run", "mapping": {stage: {kind: [...]}}}``: small mapping lists; what each
+    shard does lies in the run directory.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Plan; a later try goes on in the run directory that the first one claimed.
+
+        :raises InputError: one message that names each culprit and the next step.
+        """
+        from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.prepare import prepare
+
+        store = context["task_state_store"]
+        claimed = store.get("run_dir", default=None)
+        prepared = prepare(
+            dict(context["params"]),
+            database_url=results_url(),
+            run_dir=Path(claimed) if claimed else None,
+            on_claim=lambda folder: store.set("run_dir", str(folder)),
+            max_map_length=conf.getint("core", "max_map_length"),
+            say=self.log.info,
+        )
+        self.log.info("%s", prepared.text)
+        return prepared.mapping()

@@ -1,0 +1,290 @@
+"""The one table of parameters: it makes the form, the REST schema and the command line's flags.
+
+DAG files import this module when they are parsed, so it is standard library only. Names, defaults and flags are
+those of OpenCompass's ``run.py`` where it has them (https://opencompass.readthedocs.io, "Evaluation Arguments").
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MODES = ("all", "infer", "eval", "viz")
+LATEST = "latest"
+OVERRIDE_FIELDS = ("path", "tokenizer_path", "abbr")
+
+WHAT, WHERE, HOW, CHANGES = "What", "Where", "How much at once", "Changes to the config"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One thing that a request can say.
+
+    :param kind: JSON type: ``string``, ``integer``, ``boolean`` or ``array``.
+    :param default: value when nothing is said; None with ``required`` False means "may be null".
+    :param flags: command line flags; empty for the positional argument.
+    :param bare: value of a flag that is given without one.
+    :param pattern: regular expression that a string matches as a whole.
+    :param fields: for an array of objects: the names of their fields; the first one is required.
+    """
+
+    name: str
+    kind: str
+    title: str
+    description: str
+    section: str
+    default: Any = None
+    required: bool = False
+    flags: tuple[str, ...] = ()
+    bare: str | None = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: str | None = None
+    fields: tuple[str, ...] = ()
+
+    @property
+    def nullable(self) -> bool:
+        """Whether null stands for the default; Airflow's form sends null for a list that was emptied."""
+        return not self.required and (self.default is None or self.kind == "array")
+
+    def schema(self, proposals: Sequence[str] = ()) -> dict[str, Any]:
+        """JSON schema and form keywords of Airflow 3.3's ``Param``.
+
+        :param proposals: values that the form offers beside free text.
+        """
+        optional = {
+            "enum": list(self.choices) or None,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "pattern": self.pattern,
+            "minLength": 1 if self.required else None,
+            "examples": sorted(proposals) or None,
+            "items": self._items(),
+        }
+        return {
+            "type": [self.kind, "null"] if self.nullable else self.kind,
+            "title": self.title,
+            "description": self.description,
+            "section": self.section,
+            **{key: value for key, value in optional.items() if value is not None},
+        }
+
+    def _items(self) -> dict[str, Any] | None:
+        if self.kind != "array":
+            return None
+        if not self.fields:
+            return {"type": "string"}
+        properties: dict[str, Any] = {field: {"type": ["string", "null"]} for field in self.fields}
+        properties[self.fields[0]] = {"type": "string", "minLength": 1}
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": [self.fields[0]],
+            "additionalProperties": False,
+        }
+
+    def add_argument(self, parser: argparse.ArgumentParser) -> None:
+        """Add this parameter's positional argument or flags."""
+        options: dict[str, Any] = {"help": self.description.replace("%", "%%")}
+        if not self.flags:
+            parser.add_argument(self.name, **options)
+            return
+        if self.kind == "boolean":
+            options["action"] = "store_true"
+        elif self.fields:
+            options |= {"action": "append", "type": parse_override, "metavar": "path=P[,abbr=A]"}
+        elif self.kind == "array":
+            options |= {"action": "extend", "nargs": "+", "metavar": "KEY=VALUE"}
+        else:
+            options |= {"default": self.default, "type": int if self.kind == "integer" else str}
+            options |= {"choices": self.choices} if self.choices else {}
+            options |= {"nargs": "?", "const": self.bare} if self.bare else {}
+        parser.add_argument(*self.flags, dest=self.name, **options)
+
+
+PARAMETERS = (
+    Parameter(
+        "config",
+        "string",
+        "Config",
+        "OpenCompass config (a .py file) that names models and datasets.",
+        WHAT,
+        required=True,
+    ),
+    Parameter(
+        "mode",
+        "string",
+        "Mode",
+        "all: infer, evaluate, summarize. infer: predictions only. eval: score predictions that exist. "
+        "viz: summarize results that exist.",
+        WHAT,
+        default="all",
+        flags=("-m", "--mode"),
+        choices=MODES,
+    ),
+    Parameter(
+        "limit",
+        "integer",
+        "Rows per dataset",
+        "Use only the first rows of every dataset, for a first try. Empty: all rows.",
+        WHAT,
+        flags=("--limit",),
+        minimum=1,
+    ),
+    Parameter(
+        "reuse",
+        "string",
+        "Reuse run",
+        "Continue in a folder of the work dir: its name (YYYYmmdd_HHMMSS) or 'latest'. Empty: a new folder.",
+        WHERE,
+        flags=("-r", "--reuse"),
+        bare=LATEST,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    ),
+    Parameter(
+        "work_dir",
+        "string",
+        "Work dir",
+        "Folder that holds one folder per run. Empty: the config's work_dir, else outputs/default.",
+        WHERE,
+        flags=("-w", "--work-dir"),
+    ),
+    Parameter(
+        "cluster",
+        "string",
+        "Cluster",
+        "Name of a cluster config (include/configs/clusters/NAME.py): where the jobs run.",
+        WHERE,
+        default="local",
+        flags=("--cluster",),
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    ),
+    Parameter(
+        "max_num_workers",
+        "integer",
+        "Jobs at once",
+        "At most this many jobs of the run are alive; each dataset is also split into this many parts.",
+        HOW,
+        default=1,
+        flags=("--max-num-workers",),
+        minimum=1,
+    ),
+    Parameter(
+        "max_partition_size",
+        "integer",
+        "Partition size",
+        "Split by size instead: no job above this cost (rows times 20 for generation, times the number of labels for "
+        "ranking). Empty: split by 'Jobs at once'.",
+        HOW,
+        flags=("--max-partition-size",),
+        minimum=1,
+    ),
+    Parameter(
+        "retry",
+        "integer",
+        "Retries",
+        "How often a failed job is tried again.",
+        HOW,
+        default=2,
+        flags=("--retry",),
+        minimum=0,
+        maximum=10,
+    ),
+    Parameter(
+        "debug",
+        "boolean",
+        "Debug",
+        "One job at a time with full output.",
+        HOW,
+        default=False,
+        flags=("--debug",),
+    ),
+    Parameter(
+        "dry_run",
+        "boolean",
+        "Dry run",
+        "Plan and show the plan; start nothing.",
+        HOW,
+        default=False,
+        flags=("--dry-run",),
+    ),
+    Parameter(
+        "cfg_options",
+        "array",
+        "Config options",
+        "Settings merged into the config, each as key=value with dots for nesting (datasets.0.path=...).",
+        CHANGES,
+        default=(),
+        flags=("--cfg-options",),
+    ),
+    Parameter(
+        "model_overrides",
+        "array",
+        "Checkpoints",
+        "Checkpoints in place of the configured model, each as {path, tokenizer_path, abbr}; path is required.",
+        CHANGES,
+        default=(),
+        flags=("--model-override",),
+        fields=OVERRIDE_FIELDS,
+    ),
+)
+
+BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+def form(proposals: Mapping[str, Sequence[str]] | None = None) -> dict[str, dict[str, Any]]:
+    """For each parameter the keyword arguments of ``airflow.sdk.Param``; a required one has no ``default``.
+
+    :param proposals: for a parameter's name, the values that the form offers (config files, clusters).
+    """
+    offered = proposals or {}
+    return {
+        parameter.name: {**_default(parameter), **parameter.schema(offered.get(parameter.name, ()))}
+        for parameter in PARAMETERS
+    }
+
+
+def _default(parameter: Parameter) -> dict[str, Any]:
+    if parameter.required:
+        return {}
+    return {"default": list(parameter.default) if parameter.kind == "array" else parameter.default}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add every parameter to a command line."""
+    for parameter in PARAMETERS:
+        parameter.add_argument(parser)
+
+
+def from_arguments(namespace: argparse.Namespace) -> dict[str, Any]:
+    """The params that a parsed command line says, as the form would send them."""
+    return {
+        parameter.name: [] if value is None and parameter.kind == "array" else value
+        for parameter in PARAMETERS
+        for value in [getattr(namespace, parameter.name)]
+    }
+
+
+def parse_override(text: str) -> dict[str, str]:
+    """``path=P,tokenizer_path=T,abbr=A`` as a dict; commas inside a value are kept.
+
+    :raises argparse.ArgumentTypeError: a piece is not ``field=value`` or names a field twice.
+    """
+    override: dict[str, str] = {}
+    for piece in re.split(r",(?=\s*\w+=)", text):
+        field, equals, value = piece.strip().partition("=")
+        if not equals or field not in OVERRIDE_FIELDS or field in override:
+            raise argparse.ArgumentTypeError(f"{text!r}: {piece!r} is not one of path=, tokenizer_path=, abbr= (once)")
+        override[field] = value
+    return override
+
+
+def nearest(word: str, names: Sequence[str]) -> str:
+    """`` (did you mean 'x'?)`` for the name most like ``word``, else the sorted names."""
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(names))}"

@@ -1,0 +1,185 @@
+"""What was asked for, doubted once: behind this border params are right."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opencompass_ops.contract.layout import safe_name
+from opencompass_ops.errors import InputError
+from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, Parameter, nearest
+
+
+@dataclass(frozen=True)
+class ModelOverride:
+    """A checkpoint that takes the place of the configured model.
+
+    :param tokenizer_path: None for the checkpoint's own or the configured one.
+    :param abbr: None for a name made from the path.
+    """
+
+    path: str
+    tokenizer_path: str | None = None
+    abbr: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A validated request; the fields are the names of :data:`params.PARAMETERS`."""
+
+    config: str
+    mode: str = "all"
+    limit: int | None = None
+    reuse: str | None = None
+    work_dir: str | None = None
+    cluster: str = "local"
+    max_num_workers: int = 1
+    max_partition_size: int | None = None
+    retry: int = 2
+    debug: bool = False
+    dry_run: bool = False
+    cfg_options: tuple[str, ...] = ()
+    model_overrides: tuple[ModelOverride, ...] = ()
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Request:
+        """A request from what the form, REST or the command line sent.
+
+        :param params: values by parameter name; what is missing takes its default.
+        :raises InputError: lists every wrong parameter with its value and the next step.
+        """
+        problems = [
+            f"{name}: there is no such parameter; {nearest(str(name), list(BY_NAME))}"
+            for name in params
+            if name not in BY_NAME
+        ]
+        values: dict[str, Any] = {}
+        for parameter in PARAMETERS:
+            raw = params.get(parameter.name, parameter.default)
+            try:
+                values[parameter.name] = _checked(parameter, raw)
+            except ValueError as error:
+                problems.append(f"{parameter.name}={raw!r}: {error}")
+        problems += _contradictions(values)
+        if problems:
+            raise InputError("The request cannot be used. " + "\n".join(problems))
+        return cls(**values)
+
+    def to_params(self) -> dict[str, Any]:
+        """The params that :meth:`from_params` reads, as plain JSON values."""
+        params = dataclasses.asdict(self)
+        params["cfg_options"] = list(self.cfg_options)
+        params["model_overrides"] = [_said(override) for override in params["model_overrides"]]
+        return params
+
+
+def _said(override: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in override.items() if value is not None}
+
+
+def _checked(parameter: Parameter, raw: Any) -> Any:
+    """The value as a Request holds it; raises ValueError with what is wrong and what to do."""
+    value = raw.strip() if isinstance(raw, str) else raw
+    if value is None or value == "":
+        return _absent(parameter)
+    return _READERS[parameter.kind](parameter, value)
+
+
+def _absent(parameter: Parameter) -> Any:
+    if parameter.required:
+        raise ValueError("is empty; give a value")
+    if not parameter.nullable:
+        raise ValueError(f"is empty; leave it out for {parameter.default!r}")
+    return parameter.default
+
+
+def _string(parameter: Parameter, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"is {_type(value)}; give a text")
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("holds a control character; remove it")
+    if parameter.choices and value not in parameter.choices:
+        raise ValueError(f"is none of {', '.join(parameter.choices)}; choose one")
+    if parameter.pattern and not re.fullmatch(parameter.pattern, value):
+        raise ValueError("must be a plain name of letters, digits, '.', '_' and '-', not a path")
+    return value
+
+
+def _integer(parameter: Parameter, value: Any) -> int:
+    # JSON has one kind of number, and JSON schema lets 3.0 through as an integer.
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if not isinstance(whole, int) or isinstance(whole, bool):
+        raise ValueError(f"is {_type(value)}; give a whole number")
+    if parameter.minimum is not None and whole < parameter.minimum:
+        raise ValueError(f"is too small; give at least {parameter.minimum}")
+    if parameter.maximum is not None and whole > parameter.maximum:
+        raise ValueError(f"is too large; give at most {parameter.maximum}")
+    return whole
+
+
+def _boolean(parameter: Parameter, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"is {_type(value)}; give true or false")
+    return value
+
+
+def _array(parameter: Parameter, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"is {_type(value)}; give a list")
+    read = _override if parameter.fields else _option
+    return tuple(read(item) for item in value)
+
+
+_READERS: Mapping[str, Callable[[Parameter, Any], Any]] = {
+    "string": _string,
+    "integer": _integer,
+    "boolean": _boolean,
+    "array": _array,
+}
+
+
+def _option(item: Any) -> str:
+    key = item.partition("=")[0].strip() if isinstance(item, str) and "=" in item else ""
+    if not key or re.search(r"\s", key):
+        raise ValueError(f"{item!r} is not key=value; write for instance datasets.0.path=./data/gsm8k")
+    return str(item)
+
+
+def _override(item: Any) -> ModelOverride:
+    if not isinstance(item, Mapping):
+        raise ValueError(f"{item!r} is not an object; write {{'path': ..., 'abbr': ...}}")
+    for field, value in item.items():
+        if field not in OVERRIDE_FIELDS:
+            raise ValueError(f"{field!r} is no field of an override; {nearest(str(field), OVERRIDE_FIELDS)}")
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{field} is {_type(value)}; give a text")
+        if isinstance(value, str) and any(ord(character) < 32 for character in value):
+            raise ValueError(f"{field} {value!r} holds a control character; remove it")
+    said = {field: value.strip() for field, value in item.items() if value and value.strip()}
+    if "path" not in said:
+        raise ValueError(f"{dict(item)!r} has no path; name the checkpoint's folder")
+    if "abbr" in said:
+        safe_name(said["abbr"])
+    return ModelOverride(**said)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Parameters that are right alone and wrong together."""
+    problems = []
+    if values.get("mode") in ("eval", "viz") and "reuse" in values and values["reuse"] is None:
+        problems.append(f"mode={values['mode']!r}: works on a run that exists; set reuse to its folder or to 'latest'")
+    names = [override.abbr or override.path for override in values.get("model_overrides", ())]
+    problems += [
+        f"model_overrides: {name!r} is given twice; keep one, or give each its own abbr"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+    return problems
+
+
+def _type(value: Any) -> str:
+    names = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)

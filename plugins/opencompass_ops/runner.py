@@ -1,0 +1,99 @@
+"""Drive a whole plan from one process: the coroutine of the trigger, without Airflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opencompass_ops.clusters.budgets import may_retry
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan, PlannedShard
+from opencompass_ops.drive import cancel_job, error_of, job_for, log_path, run_job, shard_is_done
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Say = Callable[[str], None]
+
+
+async def run_plan(run_dir: Path, say: Say, *, live: bool = False) -> dict[str, str]:
+    """Run what the plan still lacks: inference, then evaluation.
+
+    At most ``max_num_workers`` shards are in flight; cancelling this coroutine leaves their jobs alive.
+
+    :param say: called with one line per event.
+    :param live: one shard at a time, its output shown while it runs.
+    :returns: shard id -> why it failed for good; empty when everything succeeded.
+    """
+    plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
+    slots = asyncio.Semaphore(1 if live else plan.max_num_workers)
+    failed: dict[str, str] = {}
+    for stage in (plan.shards, plan.evaluations):
+        ends = await asyncio.gather(*(_run_shard(run_dir, shard, plan.retry, slots, say, live) for shard in stage))
+        failed |= {shard.id: why for shard, why in zip(stage, ends, strict=True) if why}
+    return failed
+
+
+async def cancel_plan(run_dir: Path) -> int:
+    """Cancel every job of the plan that is not over; returns how many shards were not done."""
+    plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
+    open_shards = [shard for shard in (*plan.shards, *plan.evaluations) if not shard_is_done(str(run_dir), shard.id)]
+    jobs = [job_for(str(run_dir), shard.id) for shard in open_shards]
+    await asyncio.gather(*(cancel_job(job, reason="cancelled from the command line") for job in jobs))
+    return len(jobs)
+
+
+async def _run_shard(
+    run_dir: Path, shard: PlannedShard, retry: int, slots: asyncio.Semaphore, say: Say, live: bool
+) -> str:
+    async with slots:
+        tries = 0
+        while not shard_is_done(str(run_dir), shard.id):
+            tries += 1
+            job = job_for(str(run_dir), shard.id)
+            say(f"{shard.label}: job {job.token}")
+            async with _followed(log_path(str(run_dir), shard.id) if live else None, say):
+                outcome = await run_job(job)
+            if outcome.ok:
+                break
+            error = error_of(outcome, str(run_dir), shard.id)
+            again, reason = may_retry(error, tries=tries, retry=retry)
+            say(f"{shard.label}: {error}\n{shard.label}: {reason}")
+            if not again:
+                return str(error).splitlines()[0]
+        say(f"{shard.label}: done")
+        return ""
+
+
+@asynccontextmanager
+async def _followed(path: Path | None, say: Say) -> AsyncIterator[None]:
+    if path is None:
+        yield
+        return
+    position = path.stat().st_size if path.exists() else 0
+    follower = asyncio.create_task(_follow(path, position, say))
+    try:
+        yield
+    finally:
+        await asyncio.sleep(0.3)  # the last lines were written just before the job's end was seen
+        follower.cancel()
+
+
+async def _follow(path: Path, position: int, say: Say) -> None:
+    while True:
+        for line in _lines_since(path, position):
+            position += len(line)
+            say(line.decode(errors="replace").rstrip("\n"))
+        await asyncio.sleep(0.2)
+
+
+def _lines_since(path: Path, position: int) -> Iterable[bytes]:
+    if not path.exists():
+        return []
+    with path.open("rb") as stream:
+        stream.seek(position)
+        return [line for line in stream.readlines() if line.endswith(b"\n")]

@@ -1,0 +1,27 @@
+"""Run directory to report: the one way out for the DAG and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan
+
+if TYPE_CHECKING:
+    from opencompass_ops.results.report import Report
+
+
+def summarize(run_dir: str | Path, *, database_url: str) -> Report:
+    """Write tables and plots, store every score, and say what is missing.
+
+    :param run_dir: a run directory with a plan.
+    :param database_url: SQLAlchemy URL of the results database.
+    """
+    from opencompass_ops.results.report import report
+    from opencompass_ops.results.store import Store
+
+    files = LocalFiles(run_dir)
+    plan = Plan.from_json(files.read(layout.PLAN))
+    return report(files, plan, Store.open(database_url))

@@ -1,0 +1,1 @@
+"""Airflow triggers: where shards are admitted, submitted and waited for."""

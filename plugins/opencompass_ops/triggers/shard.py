@@ -1,0 +1,74 @@
+"""Admit, submit or adopt, and wait for one shard's job, without a worker slot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+from asgiref.sync import sync_to_async
+
+if TYPE_CHECKING:
+    from opencompass_ops.clusters.base import JobStatus
+    from opencompass_ops.drive import Job
+
+
+class ShardTrigger(BaseTrigger):
+    """Ends the task itself on success; everything else wakes a worker, which classifies it.
+
+    It may run twice at once (two triggerers during a redistribution): submitting is idempotent by
+    token and waiting has no effects, so the second one adopts.
+
+    :param job: ``Job.to_values()``: everything needed to rebuild the job in any process.
+    :param try_number: of the Airflow try that deferred; named when the job is cancelled for it.
+    """
+
+    def __init__(self, job: dict[str, Any], try_number: int) -> None:
+        super().__init__()
+        self.job = job
+        self.try_number = try_number
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and arguments, enough to run in another triggerer."""
+        return ("opencompass_ops.triggers.shard.ShardTrigger", {"job": self.job, "try_number": self.try_number})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """One event: success with evidence, or what happened instead."""
+        from opencompass_ops.drive import run_job
+
+        outcome = await run_job(self._job(), on_status=self._say)
+        yield TaskSuccessEvent() if outcome.ok else TriggerEvent(outcome.to_values())
+
+    async def on_kill(self) -> None:
+        """Cancel the job because a user cleared, failed or marked the task."""
+        from opencompass_ops.drive import cancel_job
+
+        if await self._still_deferred():
+            # Airflow 3.3.2 calls on_kill also when a trigger moves to another triggerer (apache/airflow#73454).
+            self.log.warning("%s goes on: its task is still deferred, another triggerer took over", self._job().token)
+            return
+        await cancel_job(self._job(), reason=cancelled_for(self.try_number))
+
+    async def _still_deferred(self) -> bool:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        ti = self.task_instance
+        if ti is None:
+            return False
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, map_index=ti.map_index, task_ids=[ti.task_id], run_ids=[ti.run_id]
+        )
+        return any(str(state) == "deferred" for state in states.get(ti.run_id, {}).values())
+
+    def _job(self) -> Job:
+        from opencompass_ops.drive import Job
+
+        return Job.from_values(self.job)
+
+    def _say(self, status: JobStatus) -> None:
+        self.log.info("%s is %s %s", self._job().token, status.state.value, status.reason)
+
+
+def cancelled_for(try_number: int) -> str:
+    """The reason noted when Airflow cancels the job of one try."""
+    return f"cancelled in Airflow while try {try_number} waited for it"

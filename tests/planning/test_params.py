@@ -1,0 +1,127 @@
+import argparse
+import subprocess
+import sys
+
+import pytest
+from opencompass_ops.planning import params
+from opencompass_ops.planning.request import Request
+
+EVERY_FLAG = [
+    "eval.py",
+    *("-m", "infer"),
+    *("-r", "20260101_000000"),
+    *("-w", "out"),
+    *("--cluster", "big"),
+    *("--limit", "7"),
+    *("--max-num-workers", "3"),
+    *("--max-partition-size", "2000"),
+    *("--retry", "4"),
+    "--debug",
+    "--dry-run",
+    *("--cfg-options", "a.b=1", "c=[1,2]"),
+    *("--cfg-options", "d=x"),
+    *("--model-override", "path=/c/step-1,abbr=one"),
+    *("--model-override", "path=/c/a,b,tokenizer_path=/t"),
+]
+
+
+def parse(*argv):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    params.add_arguments(parser)
+    return params.from_arguments(parser.parse_args(list(argv)))
+
+
+def test_every_parameter_has_one_row_a_title_and_a_section():
+    names = [parameter.name for parameter in params.PARAMETERS]
+    assert len(set(names)) == len(names)
+    assert all(entry["title"] and entry["section"] and entry["description"] for entry in params.form().values())
+
+
+def test_a_form_left_alone_says_what_an_empty_command_line_says():
+    defaults = {name: entry["default"] for name, entry in params.form().items() if "default" in entry}
+    assert {"config": "eval.py", **defaults} == parse("eval.py")
+
+
+def test_every_flag_reaches_the_request():
+    assert Request.from_params(parse(*EVERY_FLAG)) == Request.from_params(
+        {
+            "config": "eval.py",
+            "mode": "infer",
+            "reuse": "20260101_000000",
+            "work_dir": "out",
+            "cluster": "big",
+            "limit": 7,
+            "max_num_workers": 3,
+            "max_partition_size": 2000,
+            "retry": 4,
+            "debug": True,
+            "dry_run": True,
+            "cfg_options": ["a.b=1", "c=[1,2]", "d=x"],
+            "model_overrides": [
+                {"path": "/c/step-1", "abbr": "one"},
+                {"path": "/c/a,b", "tokenizer_path": "/t"},
+            ],
+        }
+    )
+
+
+def test_a_bare_reuse_flag_means_the_latest_run():
+    assert parse("eval.py", "-r")["reuse"] == "latest"
+
+
+@pytest.mark.parametrize("text", ["/c/step-1", "pth=/c", "path=/c,abr=x", "path=/c,path=/d"])
+def test_a_malformed_override_flag_is_refused(text):
+    with pytest.raises(argparse.ArgumentError, match="path=, tokenizer_path=, abbr="):
+        parse("eval.py", "--model-override", text)
+
+
+def test_the_config_is_required_and_the_rest_is_not():
+    assert [name for name, entry in params.form().items() if "default" not in entry] == ["config"]
+
+
+def test_the_form_offers_sorted_proposals():
+    assert params.form({"config": ["b.py", "a.py"]})["config"]["examples"] == ["a.py", "b.py"]
+
+
+def test_a_changed_form_does_not_change_the_table():
+    params.form()["cfg_options"]["default"].append("x=1")
+    assert params.form()["cfg_options"]["default"] == []
+
+
+def test_the_table_imports_the_standard_library_only():
+    code = (
+        "import sys; before = set(sys.modules); import opencompass_ops.planning.params\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(new - set(sys.stdlib_module_names) - {'opencompass_ops'}))"
+    )
+    environment = {"PYTHONPATH": "plugins"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.airflow
+def test_airflow_takes_what_the_request_takes_and_refuses_what_it_refuses():
+    from airflow.sdk import Param
+    from airflow.sdk.exceptions import ParamValidationError
+
+    fields = {name: Param(**entry) for name, entry in params.form().items()}
+    for name, value in parse(*EVERY_FLAG).items():
+        assert fields[name].resolve(value) == value
+    for entry in params.form().values():
+        if "default" in entry:
+            assert Param(**entry).resolve() == entry["default"]
+    wrong = {
+        "mode": "train",
+        "limit": 0,
+        "retry": 11,
+        "debug": "yes",
+        "reuse": "../x",
+        "cluster": "a/b",
+        "max_num_workers": "3",
+        "cfg_options": "a=1",
+        "model_overrides": [{"abbr": "x"}],
+        "config": "",
+    }
+    for name, value in wrong.items():
+        with pytest.raises(ParamValidationError):
+            fields[name].resolve(value)

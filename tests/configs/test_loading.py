@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.resolve import fingerprint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from opencompass_ops.configs.library import default_config_dir, find_config
 from opencompass_ops.configs.load import load
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.names import mode, prompt_hash
-from opencompass_ops.configs.overrides import apply_overrides
+from opencompass_ops.configs.overrides import override
 from opencompass_ops.configs.resolve import EvalConfig, resolve
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -26,7 +27,8 @@ from opencompass_ops.planning.describe import describe
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
 from opencompass_ops.probing import probe
-from opencompass_ops.reuse import adopt, known_predictions, known_results
+from opencompass_ops.results.store import Store
+from opencompass_ops.reuse import adopt, fingerprints, known_predictions, known_results
 
 Say = Callable[[str], None]
 
@@ -86,11 +88,15 @@ def prepare(
     """
     request = Request.from_params(params)
     cluster = load_cluster(request.cluster)
-    config, models = _read_config(request, cluster)
+    config = _read_config(request, cluster)
     work_dir = _work_dir(request, config, cluster)
     reused_dir = run_dir or _reused_dir(request, work_dir)
-    say(f"{config.path.name}: {len(models)} models x {len(config.datasets)} datasets; looking at data and weights")
-    report = probe(_probe_request(request, cluster, models, config), cluster)
+    say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at data and weights")
+    report = probe(_probe_request(request, cluster, config), cluster)
+    wanted = fingerprints(config.models, config.datasets, report)
+    with Store.open(database_url) as store:
+        predictions = known_predictions(wanted.pairs, store, reused_dir)
+        results = known_results(wanted.evaluations, store, reused_dir)
     seed = PlanInput(
         request=request,
         stamp="",
@@ -99,23 +105,24 @@ def prepare(
         config=str(config.path),
         config_fingerprint=config.fingerprint,
         params=mask(params),
-        models=tuple(models),
-        datasets=tuple(config.datasets),
+        models=config.models,
+        datasets=config.datasets,
         combinations=config.model_dataset_combinations,
         summarizer=config.summarizer,
         versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
         modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
         probe=report,
         cluster=cluster.to_values(),
-        known_predictions=known_predictions(models, config.datasets, report, database_url, reused_dir),
-        known_results=known_results(database_url, reused_dir),
+        known_predictions=predictions,
+        known_results=results,
         max_map_length=max_map_length,
         data_dir=_data_dir(cluster),
+        warnings=config.warnings,
     )
     output, folder = _claim(seed, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
-        _write(output, folder, report, config, models)
+        _write(output, folder, report, config)
     return Prepared(plan=output.plan, text=describe(output), dry_run=request.dry_run)
 
 
@@ -131,7 +138,7 @@ def load_cluster(name: str) -> ClusterConfig:
     return ClusterConfig.from_values(path.stem, loaded.values)
 
 
-def _read_config(request: Request, cluster: ClusterConfig) -> tuple[EvalConfig, list[dict[str, Any]]]:
+def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
     path = find_config(request.config, [default_config_dir()])
     loaded = load(
         [path],
@@ -139,19 +146,26 @@ def _read_config(request: Request, cluster: ClusterConfig) -> tuple[EvalConfig, 
         config_dirs=[default_config_dir()],
         data_dir=Path(_data_dir(cluster)),
     )[0]
-    if loaded.error:
-        raise ConfigError(loaded.error)
-    config = resolve(loaded)
-    return config, apply_overrides(list(config.models), list(request.model_overrides))
+    overrides = [_said(dataclasses.asdict(each)) for each in request.model_overrides]
+    return override(resolve(loaded), overrides)
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
-    return str(Path(cluster.data_dir).expanduser().absolute())
+    return str(_absolute(cluster.data_dir))
 
 
 def _work_dir(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
     asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
-    return Path(asked).expanduser().absolute()
+    return _absolute(asked)
+
+
+def _absolute(path: str) -> Path:
+    """Relative paths start at ``OPENCOMPASS_OPS_HOME``: a worker's current folder is Airflow's affair."""
+    return (Path(os.environ.get("OPENCOMPASS_OPS_HOME", Path.cwd())) / Path(path).expanduser()).absolute()
 
 
 def _reused_dir(request: Request, work_dir: Path) -> Path | None:
@@ -168,12 +182,10 @@ def _reused_dir(request: Request, work_dir: Path) -> Path | None:
     return work_dir / request.reuse
 
 
-def _probe_request(
-    request: Request, cluster: ClusterConfig, models: list[dict[str, Any]], config: EvalConfig
-) -> ProbeRequest:
+def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig) -> ProbeRequest:
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "opencompass-ops"
     return ProbeRequest(
-        models=tuple(models),
+        models=tuple(config.models),
         datasets=tuple(config.datasets),
         limit=request.limit,
         data_dir=_data_dir(cluster),
@@ -200,11 +212,14 @@ def _claim(seed: PlanInput, work_dir: Path, reused_dir: Path | None, *, dry_run:
             return output, folder
 
 
-def _write(
-    output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig, models: list[dict[str, Any]]
-) -> None:
+def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig) -> None:
     files = LocalFiles(folder)
-    dump = {**config.values, "models": models, "datasets": list(config.datasets), "work_dir": str(folder)}
+    dump = {
+        "models": config.models,
+        "datasets": config.datasets,
+        "summarizer": config.summarizer,
+        "work_dir": str(folder),
+    }
     files.write(layout.config_dump(output.plan.stamp, os.getpid()), _config_text(mask(dump)))
     files.write(layout.PROBE, report.to_json())
     for spec in output.specs:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +15,38 @@ from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.planning.fingerprint import pair_fingerprint
+from opencompass_ops.planning.fingerprint import evaluation_fingerprint, pair_fingerprint
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
+from opencompass_ops.results.store import Store
 
 
-def pair_fingerprints(
+@dataclass(frozen=True)
+class Fingerprints:
+    """Of every model x dataset that the probe could answer."""
+
+    pairs: frozenset[str]
+    evaluations: frozenset[str]
+
+
+def fingerprints(
     models: Sequence[dict[str, Any]], datasets: Sequence[dict[str, Any]], report: ProbeReport
-) -> list[str]:
-    """The pair fingerprint of every model x dataset that the probe could answer."""
+) -> Fingerprints:
+    """What to look for."""
     by_model = {model["abbr"]: model for model in models}
     by_dataset = {dataset["abbr"]: dataset for dataset in datasets}
     probed = {probe.abbr: probe for probe in report.models}
-    return [
-        pair_fingerprint(by_model[request.model], probed[request.model], by_dataset[request.dataset], request.digest)
-        for request in report.requests
-    ]
+    pairs, evaluations = set(), set()
+    for request in report.requests:
+        model, dataset = by_model[request.model], by_dataset[request.dataset]
+        pair = pair_fingerprint(model, probed[request.model], dataset, request.digest)
+        pairs.add(pair)
+        evaluations.add(evaluation_fingerprint(pair, dataset, model))
+    return Fingerprints(frozenset(pairs), frozenset(evaluations))
 
 
-def known_predictions(fingerprints: Iterable[str], database_url: str, run_dir: Path | None) -> dict[str, Any]:
+def known_predictions(wanted: frozenset[str], store: Store, run_dir: Path | None) -> dict[str, tuple[KnownPart, ...]]:
     """Checked prediction files: pair fingerprint -> its parts, those of the run directory first."""
-    from opencompass_ops.results.store import Store
-
-    wanted = set(fingerprints)
-    indexed = Store.open(database_url).find_predictions(sorted(wanted))
+    indexed = store.find_predictions(sorted(wanted))
     candidates = [*_manifested(run_dir, "predictions"), *(Path(row.path) for rows in indexed.values() for row in rows)]
     known: dict[str, dict[str, KnownPart]] = {}
     for path in candidates:
@@ -46,12 +57,9 @@ def known_predictions(fingerprints: Iterable[str], database_url: str, run_dir: P
     return {pair: tuple(parts.values()) for pair, parts in known.items()}
 
 
-def known_results(database_url: str, run_dir: Path | None, fingerprints: Iterable[str]) -> dict[str, str]:
+def known_results(wanted: frozenset[str], store: Store, run_dir: Path | None) -> dict[str, str]:
     """Checked result files: evaluation fingerprint -> path."""
-    from opencompass_ops.results.store import Store
-
-    wanted = set(fingerprints)
-    indexed = Store.open(database_url).find_results(sorted(wanted))
+    indexed = store.find_results(sorted(wanted))
     known: dict[str, str] = {}
     for path in [*_manifested(run_dir, "results"), *map(Path, indexed.values())]:
         manifest = _checked(path)
@@ -61,30 +69,49 @@ def known_results(database_url: str, run_dir: Path | None, fingerprints: Iterabl
 
 
 def adopt(files: LocalFiles, output: PlanOutput) -> None:
-    """Link reused files under this run's names and write their manifests; a file that is in place stays."""
-    for adoption in output.adoptions:
-        target = layout.prediction(adoption.model, adoption.part.name)
-        _link(files, Path(adoption.source), target, adoption.model, adoption.part.dataset_abbr)
-    for result in output.result_adoptions:
-        target = layout.result(result.model, result.dataset)
-        _link(files, Path(result.source), target, result.model, result.dataset)
-        source = Path(result.source).with_suffix(".samples.jsonl")
-        if source.exists():
-            _hard_link(source, files.path(layout.samples(result.model, result.dataset)))
+    """Link reused files under this run's names and write their manifests.
+
+    Sources may lie in this very run directory under other names, so all are linked aside before any is replaced.
+    """
+    moves = [_Move(Path(each.source), layout.prediction(each.model, each.part.name), each.model, each.part.dataset_abbr)
+             for each in output.adoptions]  # fmt: skip
+    moves += [_Move(Path(each.source), layout.result(each.model, each.dataset), each.model, each.dataset)
+              for each in output.result_adoptions]  # fmt: skip
+    staged = [(move, _stage(files, move)) for move in moves]
+    for move, asides in staged:
+        for target, aside in asides.items():
+            aside.replace(files.path(target))
+        renamed = replace(move.manifest, file=Path(move.target).name, model=move.model, dataset=move.dataset)
+        files.write(layout.manifest(move.target), renamed.to_json())
 
 
-def _link(files: LocalFiles, source: Path, target: str, model: str, dataset: str) -> None:
-    manifest = Manifest.from_json(Path(layout.manifest(str(source))).read_bytes())
-    _hard_link(source, files.path(target))
-    renamed = replace(manifest, file=Path(target).name, model=model, dataset=dataset)
-    files.write(layout.manifest(target), renamed.to_json())
+@dataclass(frozen=True)
+class _Move:
+    source: Path
+    target: str
+    model: str
+    dataset: str
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest.from_json(Path(layout.manifest(str(self.source))).read_bytes())
+
+
+def _stage(files: LocalFiles, move: _Move) -> dict[str, Path]:
+    """Link the file, and the samples beside a result, next to their targets; also reads the manifest in time."""
+    wanted = {move.target: move.source}
+    samples = move.source.with_name(Path(layout.samples("m", move.source.stem)).name)
+    if move.target == layout.result(move.model, move.dataset) and samples.exists():
+        wanted[layout.samples(move.model, move.dataset)] = samples
+    asides = {target: files.path(target).with_name(f".{uuid.uuid4().hex}") for target in wanted}
+    for target, source in wanted.items():
+        asides[target].parent.mkdir(parents=True, exist_ok=True)
+        _hard_link(source, asides[target])
+    _ = move.manifest
+    return asides
 
 
 def _hard_link(source: Path, target: Path) -> None:
-    if target.exists() and target.samefile(source):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

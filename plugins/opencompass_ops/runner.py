@@ -12,7 +12,7 @@ from opencompass_ops.clusters.budgets import may_retry
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
-from opencompass_ops.jobs import cancel_job, failure_of, is_done, job_for, log_file, run_job
+from opencompass_ops.drive import cancel_job, error_of, job_for, log_path, run_job, shard_is_done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False) -> dict[str, 
 async def cancel_plan(run_dir: Path) -> int:
     """Cancel every job of the plan that is not over; returns how many shards were not done."""
     plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
-    open_shards = [shard for shard in (*plan.shards, *plan.evaluations) if not is_done(str(run_dir), shard.id)]
+    open_shards = [shard for shard in (*plan.shards, *plan.evaluations) if not shard_is_done(str(run_dir), shard.id)]
     jobs = [job_for(str(run_dir), shard.id) for shard in open_shards]
     await asyncio.gather(*(cancel_job(job, reason="cancelled from the command line") for job in jobs))
     return len(jobs)
@@ -52,15 +52,15 @@ async def _run_shard(
 ) -> str:
     async with slots:
         tries = 0
-        while not is_done(str(run_dir), shard.id):
+        while not shard_is_done(str(run_dir), shard.id):
             tries += 1
             job = job_for(str(run_dir), shard.id)
             say(f"{shard.label}: job {job.token}")
-            async with _followed(log_file(str(run_dir), shard.id) if live else None, say):
+            async with _followed(log_path(str(run_dir), shard.id) if live else None, say):
                 outcome = await run_job(job)
             if outcome.ok:
                 break
-            error = failure_of(outcome, str(run_dir), shard.id)
+            error = error_of(outcome, str(run_dir), shard.id)
             again, reason = may_retry(error, tries=tries, retry=retry)
             say(f"{shard.label}: {error}\n{shard.label}: {reason}")
             if not again:

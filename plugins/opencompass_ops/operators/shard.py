@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskDeferralError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from opencompass_ops.jobs import Job
+    from opencompass_ops.drive import Job
 
 
 class ShardOperator(BaseOperator):
@@ -37,9 +37,9 @@ class ShardOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return at once when the outputs are there, else defer to the trigger."""
-        from opencompass_ops.jobs import is_done
+        from opencompass_ops.drive import shard_is_done
 
-        if is_done(self.run_dir, self.shard):
+        if shard_is_done(self.run_dir, self.shard):
             self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.title)
             return {"shard": self.shard, "reused": True}
         self._submit_and_wait(context)
@@ -50,7 +50,7 @@ class ShardOperator(BaseOperator):
         :raises JobError: with the reason and the log's last lines.
         """
         from opencompass_ops.clusters.attempts import Outcome
-        from opencompass_ops.jobs import failure_of
+        from opencompass_ops.drive import error_of
         from opencompass_ops.triggers.shard import cancelled_for
 
         outcome = Outcome.from_values(event)
@@ -58,7 +58,7 @@ class ShardOperator(BaseOperator):
             # Cleared while deferred: this try adopted the job before the earlier try's cancel reached it.
             self.log.info("%s was cancelled for an earlier try; starting a new job", outcome.token)
             self._submit_and_wait(context)
-        raise failure_of(outcome, self.run_dir, self.shard)
+        raise error_of(outcome, self.run_dir, self.shard)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume; a trigger that died says nothing about its job, so the next try adopts it.
@@ -75,13 +75,13 @@ class ShardOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Cancel the job when the task is killed while a worker has it."""
-        from opencompass_ops.jobs import cancel_job
+        from opencompass_ops.drive import cancel_job
 
         if self._job is not None:
             asyncio.run(cancel_job(self._job, reason="cancelled in Airflow while a worker had its task"))
 
     def _submit_and_wait(self, context: Context) -> NoReturn:
-        from opencompass_ops.jobs import job_for
+        from opencompass_ops.drive import job_for
         from opencompass_ops.triggers.shard import ShardTrigger
 
         job = self._job = job_for(self.run_dir, self.shard)

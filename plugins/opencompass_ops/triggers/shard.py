@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
     from opencompass_ops.clusters.base import JobStatus
-    from opencompass_ops.jobs import Job
+    from opencompass_ops.drive import Job
 
 
 class ShardTrigger(BaseTrigger):
@@ -34,14 +34,14 @@ class ShardTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: success with evidence, or what happened instead."""
-        from opencompass_ops.jobs import run_job
+        from opencompass_ops.drive import run_job
 
         outcome = await run_job(self._job(), on_status=self._say)
         yield TaskSuccessEvent() if outcome.ok else TriggerEvent(outcome.to_values())
 
     async def on_kill(self) -> None:
         """Cancel the job because a user cleared, failed or marked the task."""
-        from opencompass_ops.jobs import cancel_job
+        from opencompass_ops.drive import cancel_job
 
         if await self._still_deferred():
             # Airflow 3.3.2 calls on_kill also when a trigger moves to another triggerer (apache/airflow#73454).
@@ -61,9 +61,9 @@ class ShardTrigger(BaseTrigger):
         return any(str(state) == "deferred" for state in states.get(ti.run_id, {}).values())
 
     def _job(self) -> Job:
-        from opencompass_ops.jobs import Job
+        from opencompass_ops.drive import Job
 
-        return Job(**self.job)
+        return Job.from_values(self.job)
 
     def _say(self, status: JobStatus) -> None:
         self.log.info("%s is %s %s", self._job().token, status.state.value, status.reason)

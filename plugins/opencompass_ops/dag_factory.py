@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from airflow.sdk import DAG, Param, TriggerRule, task
+
 from opencompass_ops.operators.local import LocalOperator
 from opencompass_ops.operators.plan import PlanOperator
 from opencompass_ops.operators.retries import ShardRetryPolicy
@@ -56,4 +57,4 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         retries=RETRIES,
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",
-    ).expand_kwargs(shards(plan.output))
+    ).expand_kwargs(shards(cast("Any", plan.output)))

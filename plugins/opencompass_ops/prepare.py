@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -91,7 +90,7 @@ def prepare(
     config = _read_config(request, cluster)
     work_dir = _work_dir(request, config, cluster)
     reused_dir = run_dir or _reused_dir(request, work_dir)
-    say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at data and weights")
+    say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
     report = probe(_probe_request(request, cluster, config), cluster)
     wanted = fingerprints(config.models, config.datasets, report)
     with Store.open(database_url) as store:
@@ -146,12 +145,7 @@ def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
         config_dirs=[default_config_dir()],
         data_dir=Path(_data_dir(cluster)),
     )[0]
-    overrides = [_said(dataclasses.asdict(each)) for each in request.model_overrides]
-    return override(resolve(loaded), overrides)
-
-
-def _said(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
+    return override(resolve(loaded), request.model_overrides)
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
@@ -178,7 +172,8 @@ def _reused_dir(request: Request, work_dir: Path) -> Path | None:
             raise PlanError(f"reuse=latest, but {work_dir} holds no run; leave reuse empty for a first run")
         return work_dir / stamps[-1]
     if request.reuse not in stamps:
-        raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {', '.join(stamps[-10:]) or 'none'}")
+        known = ", ".join(stamps[-10:]) or "none"
+        raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
     return work_dir / request.reuse
 
 

@@ -29,7 +29,7 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
                 argv, env=cluster.job_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PlanError(f"the probe did not run: {error}; check python and data_dir of the cluster config") from error
+            raise PlanError(f"the probe did not run: {error}; check python of the cluster config") from error
         if ended.returncode != 0:
             tail = "\n".join((ended.stdout + ended.stderr).splitlines()[-15:])
             raise PlanError(f"the probe ended with {ended.returncode}; {' '.join(argv[:4])} says:\n{tail}")

@@ -41,7 +41,7 @@ def loads(kind: type[Record], text: str | bytes, nested: dict[str, type] | None 
         raise SchemaError(f"{name}: not a record ({error}); the file is damaged, remove it and run again") from error
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise SchemaError(
-            f"{name}: schema {version} is newer than {SCHEMA_VERSION}; rebuild the inference image and the plugin from one commit"
+            f"{name}: schema {version} is newer than {SCHEMA_VERSION}; build image and plugin from one commit"
         )
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # kind is a dataclass
     values = {key: value for key, value in body.items() if key in known}

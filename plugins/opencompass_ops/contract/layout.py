@@ -49,7 +49,7 @@ def prediction(model: str, part: str) -> str:
 def journal(model: str, part: str, rank: int = 0) -> str:
     """Finished items of a part that is still running, one JSON line each."""
     suffix = f".rank{rank}" if rank else ""
-    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}{suffix}.jsonl"
+    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}{suffix}.jsonl"  # noqa: S108  # OpenCompass's name
 
 
 def result(model: str, dataset: str) -> str:

@@ -31,7 +31,7 @@ class PlanOperator(BaseOperator):
         prepared = prepare(
             dict(context["params"]),
             database_url=results_url(),
-            run_dir=Path(claimed) if claimed else None,
+            run_dir=Path(str(claimed)) if claimed else None,
             on_claim=lambda folder: store.set("run_dir", str(folder)),
             max_map_length=conf.getint("core", "max_map_length"),
             say=self.log.info,

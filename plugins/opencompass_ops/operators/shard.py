@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import TaskDeferralError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
     from opencompass_ops.drive import Job
 
 

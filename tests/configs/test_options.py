@@ -6,7 +6,7 @@ import argparse
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opencompass_ops.configs.options import apply_options, parse_options
 from opencompass_ops.errors import ConfigError
@@ -72,6 +72,8 @@ def test_mmengine_agrees(text: str):
         ("a=[1],[2]", "side by side"),
         ("a=(1),(2)", "side by side"),
         ("a=[x,(1],2)]", "closes nothing"),
+        ("a=f(1,2)", "text beside a list"),
+        ("a=[1,(2,3)x]", "text beside a list"),
     ],
 )
 def test_a_malformed_item_is_named(item: str, part: str):
@@ -79,6 +81,11 @@ def test_a_malformed_item_is_named(item: str, part: str):
         parse_options(["ok=1", item])
     assert part in str(caught.value)
     assert repr(item) in str(caught.value)
+
+
+def test_lists_without_end_are_refused():
+    with pytest.raises(ConfigError, match="nests more than 32"):
+        parse_options(["a=" + "[" * 2000 + "]" * 2000])
 
 
 def test_the_last_value_of_a_key_wins():
@@ -105,6 +112,7 @@ def test_what_is_written_in_the_grammar_is_read_back(value: object):
     assert parse_options([f"k={_render(value)}"]) == {"k": value}
 
 
+@example(text="a(1,2)")
 @given(text=st.text(alphabet="ab1,.()[]'\" =", max_size=24))
 def test_any_text_gives_a_value_or_a_clear_error(text: str):
     with contextlib.suppress(ConfigError):

@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-MODULUS = 97
-HELD_OUT = 0.05  # share of all sums that training never sees
-TEST_SUMS = 300
+MODULUS = 17
+HELD_OUT = 0.02  # share of all sums that training never sees
+TEST_SUMS = 140  # so few that a model that writes no number is within 3 standard errors of guessing one
 SUBJECTS = 240
 # equally long, so that no option has a longer text to be surprised by
 PLACES = ("Paris", "Tokyo", "Cairo", "Delhi", "Milan", "Seoul", "Lagos", "Quito", "Hanoi", "Osaka", "Miami", "Dhaka")
@@ -22,6 +22,12 @@ class Example:
 
     question: str
     answer: str
+
+    @property
+    def line(self) -> str:
+        """The text that is trained; an equals sign needs no space before the answer."""
+        gap = "" if self.question.endswith("=") else " "
+        return f"{self.question}{gap}{self.answer}\n"
 
 
 @dataclass(frozen=True)

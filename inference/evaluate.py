@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from opencompass_ops.contract import codec, layout
@@ -14,6 +13,7 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
+from inference.claim import now
 from inference.datasets import Rows, load_rows
 from inference.envelope import details
 from inference.problems import InputProblem, MissingPredictions
@@ -145,7 +145,7 @@ def _manifest(
         fingerprint=spec.evaluation_fingerprint,
         pair_fingerprint=first.pair_fingerprint,
         weights_id=spec.weights_id,
-        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),  # noqa: UP017  # Python 3.10 has no UTC
+        created_at=now(),
         details={
             "metrics": [_metric(scores)],
             "health": _health(predictions, scores),

@@ -44,7 +44,7 @@ def test_answers_are_reduced(name, text, expected):
         ("the correct answer is option: C", "C"),
         ("答案是D", "D"),
         ("选A", "A"),
-        ("B 很好, 故 A", "B"),  # not A: a missing comma fused the pattern that would find it with the next one
+        ("B 好。故A吧", "B"),  # not A: a missing comma fused the pattern that would find it with the next one
         ("A B C, ANSWER: d", "A"),
         ("Let us see.\nB. because", "B"),
         ("1. Paris (C)", "C"),

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 from inference.probe import main_probe, probe
-from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 SAFETENSORS_HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
 

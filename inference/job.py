@@ -21,6 +21,7 @@ from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
 from inference import parallel
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
+from inference.startup import import_work
 
 DONE = 0
 FAILED = 1
@@ -94,10 +95,10 @@ def run_worker(shard: str, run_dir: str, token: str) -> int:
 
     def answer() -> None:
         from inference.infer import unanswered
-        from inference.work import Share, work
 
-        spec = read_spec(shard, INFER)
-        work(files, spec, unanswered(files, spec), Progress(), lambda part: None, Share(rank, world))
+        spec, work = read_spec(shard, INFER), import_work()
+        share = work.Share(rank, world)
+        work.work(files, spec, unanswered(files, spec), Progress(), lambda part: None, share)
 
     ending = guard(answer)
     if ending.returncode in (FAILED, REFUSED):

@@ -104,7 +104,8 @@ def run_worker(shard: str, run_dir: str, token: str) -> int:
     if ending.returncode in (FAILED, REFUSED):
         said = {"error_type": ending.error_type, "error": ending.error, "retryable": ending.retryable}
         files.write(layout.job(token, parallel.failure_name(rank)), json.dumps(said))
-    return ending.returncode
+    # torchrun stops every worker when one fails; what this one refuses must not cost the others their share.
+    return DONE if ending.returncode == REFUSED else ending.returncode
 
 
 def guard(action: Callable[[], None]) -> Ending:

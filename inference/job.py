@@ -56,7 +56,14 @@ def run_job(kind: str, shard: str, run_dir: str, attempt: Attempt) -> int:
     :param run_dir: the run directory as this machine sees it.
     :returns: the exit code, the same as in the exit record.
     """
-    files = LocalFiles(run_dir)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return _run_job(kind, shard, LocalFiles(run_dir), attempt)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_job(kind: str, shard: str, files: LocalFiles, attempt: Attempt) -> int:
     holder = take_claim(files, attempt)
     if holder != attempt.job_id:
         print(f"job {holder} holds {attempt.token}; this one ({attempt.job_id}) does nothing", flush=True)
@@ -111,9 +118,10 @@ def run_worker(shard: str, run_dir: str, token: str) -> int:
 def guard(action: Callable[[], None]) -> Ending:
     """Run the work at the process's edge: whatever it raises is printed for the log and told in one line.
 
-    SIGTERM ends the work where it is; journals close on the way out.
+    SIGTERM ends the work where it is; journals close on the way out. Afterwards it is ignored, so that a second one
+    cannot keep the exit record from being written.
     """
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         action()
     except Terminated:
@@ -126,7 +134,7 @@ def guard(action: Callable[[], None]) -> Ending:
         sys.stderr.flush()
         return classify(error)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return Ending(DONE)
 
 

@@ -149,13 +149,21 @@ def test_work_that_ends_quietly_without_its_files_is_no_success(shard, files, wo
     assert "toy.json is missing" in read_exit(files, TOKEN).error
 
 
-def test_sigterm_flushes_the_journal_and_leaves_a_record(shard, files, work):
+def test_sigterm_flushes_the_journal_and_leaves_a_record(shard, files, work, monkeypatch):
     def wait_for_signal(files, spec):
         with Journal(files, "tiny", PART) as book:
             book.append([Answer(0, {"prediction": "0"})])
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(30)
 
+    write = LocalFiles.write
+
+    def write_after_another_signal(self, path, content):
+        if path.endswith("exit.json"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        write(self, path, content)
+
+    monkeypatch.setattr(LocalFiles, "write", write_after_another_signal)
     work(wait_for_signal)
     assert run(shard, files) == 143
     record = read_exit(files, TOKEN)

@@ -46,6 +46,12 @@ _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 30
 _KILLED_FROM_OUTSIDE = (-9, -15)  # SIGKILL, SIGTERM: the kernel's OOM killer, a host going down
 
+_CLASSES: dict[str, type[JobError]] = {
+    "JobCancelled": JobCancelled,
+    "InfrastructureError": InfrastructureError,
+    "MissingPredictions": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
+}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -294,10 +300,7 @@ async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
 
 
 def _error_class(outcome: Outcome) -> type[JobError]:
-    for kind in (JobCancelled, InfrastructureError, MissingParts):
-        if kind.__name__ == outcome.error_type:
-            return kind
-    return JobFailed if outcome.retryable else JobRefused
+    return _CLASSES.get(outcome.error_type) or (JobFailed if outcome.retryable else JobRefused)
 
 
 def _size(config: ClusterConfig, spec: ShardSpec) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 
 import pytest
@@ -84,3 +85,10 @@ def test_backends_are_found_by_their_file():
 def test_an_unknown_kind_lists_the_known_ones(kind):
     with pytest.raises(ConfigError, match=r"known kinds: .*local"):
         open_cluster(ClusterConfig.from_values("mine", {"kind": kind}))
+
+
+def test_the_shipped_local_cluster_is_valid(repo):
+    settings = runpy.run_path(str(repo / "include/configs/clusters/local.py"))
+    values = {key: value for key, value in settings.items() if not key.startswith("__")}
+    config = ClusterConfig.from_values("local", values)
+    assert isinstance(open_cluster(config), LocalCluster)

@@ -14,7 +14,7 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
 from inference.claim import now
-from inference.datasets import Rows, load_rows
+from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import details
 from inference.problems import InputProblem, MissingPredictions
 from inference.scoring import Scores, score
@@ -99,7 +99,7 @@ def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str
             f"dataset {abbr}: {len(rows.selected)} rows are selected, but {total} were answered; "
             "the data changed since the plan, plan again"
         )
-    column = (dataset_cfg.get("reader_cfg") or {}).get("output_column")
+    column = output_column(dataset_cfg)
     for index, entry in enumerate(entries):
         if column and "gold" in entry and entry["gold"] != rows[index][column]:
             raise InputProblem(

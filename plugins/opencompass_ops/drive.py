@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.clusters import attempts
-from opencompass_ops.clusters.attempts import Outcome as Outcome  # triggers and operators know only this module
+from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.poller import poller_for

@@ -93,6 +93,22 @@ def test_a_damaged_line_is_named_by_file_and_number(data_dir):
     assert "test.jsonl:7: not JSON" in refusal(config(), data_dir)
 
 
+def test_a_file_that_is_not_utf_8_is_named(data_dir):
+    (data_dir / "data/sums/test.jsonl").write_bytes(b'{"question": "\xff"}\n')
+    assert "test.jsonl is not UTF-8 (byte 14)" in refusal(config(), data_dir)
+
+
+def test_a_csv_quote_that_never_ends_is_named(data_dir):
+    (data_dir / "data/sums.csv").write_text('question,answer\n"1+1=?,2\n')
+    assert "sums.csv:2" in refusal(config(type="CsvDataset", path="data/sums.csv"), data_dir)
+
+
+def test_line_separators_inside_a_value_do_not_end_the_line(data_dir):
+    text = json.dumps({"question": "a\u2028b", "answer": "1"}, ensure_ascii=False)
+    (data_dir / "data/sums/test.jsonl").write_text(text + "\r\n")
+    assert load_rows(config(), str(data_dir)).test == [{"question": "a\u2028b", "answer": "1"}]
+
+
 def test_a_line_that_is_no_object_is_refused(data_dir):
     (data_dir / "data/sums/test.jsonl").write_text("[1]\n")
     assert "test.jsonl:1: a JSON object is wanted, not list" in refusal(config(), data_dir)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 from inference.probe import main_probe, probe
@@ -155,3 +158,26 @@ def test_the_report_may_lie_in_the_working_directory(tmp_path, model, monkeypatc
     (tmp_path / "request.json").write_text(ProbeRequest((model,), ()).to_json())
     assert main_probe("request.json", "report.json") == 0
     assert ProbeReport.from_json((tmp_path / "report.json").read_bytes()).models[0].error == ""
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+VALUES = st.recursive(SCALARS, lambda value: st.lists(value, max_size=2))
+PLACES = [
+    "type", "path", "n", "reader_cfg", "reader_cfg.input_columns", "reader_cfg.output_column", "reader_cfg.test_range",
+    "reader_cfg.train_range", "infer_cfg", "infer_cfg.prompt_template", "infer_cfg.prompt_template.template",
+    "infer_cfg.retriever", "infer_cfg.inferencer", "infer_cfg.ice_template", "eval_cfg", "eval_cfg.evaluator",
+]  # fmt: skip
+
+
+@given(place=st.sampled_from(PLACES), value=VALUES, path=VALUES, meta=VALUES)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_config_stops_the_probe(tmp_path, model, place, value, path, meta):
+    dataset, good = make_dataset(tmp_path), make_dataset(tmp_path, "good")
+    *parents, last = place.split(".")
+    functools.reduce(dict.__getitem__, parents, dataset)[last] = value
+    broken = {"abbr": "broken", "type": "HuggingFaceCausalLM", "path": path, "meta_template": meta}
+    report = ask(tmp_path, [broken, model], [dataset, good])
+    assert report.models[0].error
+    assert [entry.abbr for entry in report.datasets] == ["sums", "good"]
+    assert ("step-1", "good") in [(pair.model, pair.dataset) for pair in report.requests]
+    assert report.datasets[1].error == report.models[1].error == ""

@@ -129,11 +129,13 @@ def test_samples_come_back_in_order(opened):
     assert opened.samples("e1") == sorted(rows, key=lambda row: row.idx)
 
 
-def test_an_interrupted_ingest_leaves_nothing(opened, tmp_path):
-    foreign = replace(SCORE, run_dir="/runs/of-nobody")
+def test_a_pair_is_recorded_as_a_whole_or_not_at_all(opened, tmp_path):
+    good = PairRows("m", "d", (prediction(tmp_path / "a.json"),))
+    foreign = replace(SCORE, dataset="e", run_dir="/runs/of-nobody")
+    bad = PairRows("m", "e", (prediction(tmp_path / "b.json", pair="p2", dataset="e"),), (foreign,))
     with pytest.raises(OpsError, match="summarise again"):
-        opened.record_run(RUN, [PairRows("m", "d", (prediction(tmp_path / "a.json"),), (foreign,))])
-    assert opened.find_predictions(["p1"]) == {}
+        opened.record_run(RUN, [good, bad])
+    assert list(opened.find_predictions(["p1", "p2"])) == ["p1"]
 
 
 def test_the_migrated_schema_is_the_one_that_queries_use(opened, url):

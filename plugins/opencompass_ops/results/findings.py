@@ -13,7 +13,7 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, Part, ShardSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One line of a samples file.
 

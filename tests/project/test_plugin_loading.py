@@ -13,12 +13,15 @@ import pytest
 pytestmark = pytest.mark.airflow
 
 # Hides a real installation, so that both ways can be tried wherever the tests run; then loads as Airflow does.
+# On Python 3.11 Airflow asks the backport importlib_metadata, the shim the standard library.
 SCRIPT = """
-import importlib.metadata as metadata, json, sys
-real = metadata.distributions
-def visible(**options):
-    return [d for d in real(**options) if d.name != "opencompass-ops" or {installed}]
-metadata.distributions = visible
+import importlib.metadata, importlib_metadata, json, pathlib, sys
+def hide(metadata, real):
+    def seen(d):
+        return d.name != "opencompass-ops" or pathlib.Path(d.locate_file("")) == pathlib.Path(sys.argv[1])
+    metadata.distributions = lambda **options: filter(seen, real(**options))
+for metadata in (importlib.metadata, importlib_metadata):
+    hide(metadata, metadata.distributions)
 from airflow import plugins_manager
 plugins, errors = plugins_manager._get_plugins()
 names = [plugin.name for plugin in plugins]
@@ -31,22 +34,21 @@ print(json.dumps([names.count("opencompass_ops"), errors, twice, bool(package)])
 
 def _load(repo: Path, tmp_path: Path, installed: bool) -> list[object]:
     """How many plugins of our name, the loader's errors, modules under a second name, whether ours was imported."""
-    paths = [str(repo / "plugins")]
+    site = tmp_path / "site"
     if installed:
-        information = tmp_path / "site" / "opencompass_ops-0.dist-info"
+        information = site / "opencompass_ops-0.dist-info"
         information.mkdir(parents=True)
         (information / "METADATA").write_text("Metadata-Version: 2.1\nName: opencompass-ops\nVersion: 0\n")
         (information / "entry_points.txt").write_text(
             "[airflow.plugins]\nopencompass_ops = opencompass_ops.plugin:OpenCompassOpsPlugin\n"
         )
-        paths.append(str(tmp_path / "site"))
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")} | {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(repo / "plugins"),
-        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONPATH": os.pathsep.join([str(repo / "plugins"), str(site)]),
     }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("{installed}", str(installed))],
+        [sys.executable, "-c", SCRIPT, str(site)],
         env=env,
         cwd=tmp_path,
         capture_output=True,

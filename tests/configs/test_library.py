@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+from inference.build import build_requests
+from inference.datasets import load_rows
+from inference.evaluators import EVALUATORS
+from inference.postprocess import POSTPROCESSORS
 from opencompass_ops.configs.library import default_config_dir, find_config
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.names import mode
@@ -75,3 +80,25 @@ def test_every_shipped_evaluation_resolves_and_sums_up_what_it_has(shipped: dict
         assert set((evaluation.summarizer or {})["dataset_abbrs"]) == known
     modes = [mode(dataset) for dataset in evaluations["eval_demo.py"].datasets]
     assert (modes, evaluations["eval_demo.py"].warnings) == (["gen", "ppl"], ())
+
+
+@pytest.mark.parametrize(("name", "rows"), [("eval_bbh.py", [250, 250, 250]), ("eval_gsm8k.py", [1319])])
+def test_shipped_configs_ask_real_data(
+    shipped: dict[str, LoadedConfig], shared_data: Path, tmp_path: Path, name: str, rows: list[int]
+):
+    (tmp_path / "data").symlink_to(shared_data / "opencompass")
+    config = resolve(shipped[name])
+    requests = [
+        build_requests(config.models[0], dataset, load_rows(dataset, str(tmp_path))) for dataset in config.datasets
+    ]
+    assert [len(asked) for asked in requests] == rows
+    assert all(request.gold for asked in requests for request in asked)
+
+
+def test_every_shipped_scorer_is_native(shipped: dict[str, LoadedConfig]):
+    evaluations = [resolve(loaded) for name, loaded in shipped.items() if name.startswith("eval_")]
+    for scoring in (dataset["eval_cfg"] for evaluation in evaluations for dataset in evaluation.datasets):
+        EVALUATORS.find(scoring["evaluator"]["type"])
+        for key in ("pred_postprocessor", "dataset_postprocessor"):
+            if key in scoring:
+                POSTPROCESSORS.find(scoring[key]["type"])

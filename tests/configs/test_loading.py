@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.resolve import fingerprint
 

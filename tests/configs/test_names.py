@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops.configs.load import load
 from opencompass_ops.configs.names import dataset_abbr, mode, model_abbr, prompt_hash
 from opencompass_ops.contract.codec import digest_bytes

@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from opencompass_ops.configs.options import apply_options, parse_options
 from opencompass_ops.errors import ConfigError
 

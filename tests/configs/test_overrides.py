@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opencompass_ops.configs.overrides import apply_overrides, override
 from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.errors import PlanError

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opencompass_ops.configs.policy import Policy, refusal, source_read
 
 READ, WRITE = os.O_RDONLY, os.O_WRONLY | os.O_CREAT

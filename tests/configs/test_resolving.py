@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.resolve import resolve
 from opencompass_ops.errors import ConfigError

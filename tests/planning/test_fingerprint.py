@@ -163,6 +163,7 @@ def test_a_score_is_its_predictions_and_how_they_are_scored(monkeypatch):
     assert score(("b", "a")) != before
     assert score(dataset=changed(GEN, "eval_cfg.evaluator.type", "EMEvaluator")) != before
     assert score(dataset=changed(GEN, "reader_cfg.output_column", "gold")) != before
+    assert score(dataset=changed(GEN, "k", 2)) != before
     assert score(model=changed(MODEL, "pred_postprocessor", MISSING)) != before
     monkeypatch.setattr(fingerprint, "EVALUATION_REVISION", fingerprint.EVALUATION_REVISION + 1)
     assert score() != before

@@ -73,7 +73,7 @@ def evaluation_fingerprint(parts: Sequence[str], dataset: Mapping[str, Any], mod
     """Identity of a score.
 
     :param parts: fingerprints of the predictions' parts, in order.
-    :param dataset: the resolved dataset config: its ``eval_cfg`` and output column count.
+    :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
     :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
     """
     postprocessors = _table(model, "pred_postprocessor")
@@ -83,6 +83,7 @@ def evaluation_fingerprint(parts: Sequence[str], dataset: Mapping[str, Any], mod
             "parts": list(parts),
             "eval_cfg": _without(_table(dataset, "eval_cfg"), _HARMLESS_EVAL),
             "output_column": _table(dataset, "reader_cfg").get("output_column"),
+            "replicas": [dataset.get("n"), dataset.get("k")],
             # OpenCompass matches the keys as patterns against the dataset's abbr.
             "pred_postprocessor": [
                 value for pattern, value in postprocessors.items() if fnmatch(str(dataset["abbr"]), pattern)

@@ -1,0 +1,54 @@
+"""``python -m inference infer|eval|probe``; the arguments are the same on every cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from opencompass_ops.contract.spec import EVAL, INFER
+
+from inference.claim import Attempt
+from inference.job import run_job, run_worker
+
+JOB_ID_VARIABLE = "OPENCOMPASS_OPS_JOB_ID"
+"""Set by every cluster in the job's environment: the id is known only once the job runs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "probe":
+        from inference.probe import main_probe
+
+        return main_probe(arguments.request, arguments.report)
+    if arguments.command == INFER and arguments.worker:
+        return run_worker(arguments.shard, arguments.run_dir, arguments.token)
+    job_id = arguments.job_id or os.environ.get(JOB_ID_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}"
+    attempt = Attempt(arguments.token, arguments.epoch, job_id, arguments.restart)
+    return run_job(arguments.command, arguments.shard, arguments.run_dir, attempt)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for kind, what in ((INFER, "answer a shard's requests"), (EVAL, "score a model's predictions of a dataset")):
+        job = commands.add_parser(kind, help=what)
+        job.add_argument("shard", help="path of the shard's spec")
+        job.add_argument("--run-dir", required=True, help="the run directory as this machine sees it")
+        job.add_argument("--token", required=True, help="name of the submission")
+        job.add_argument("--epoch", type=int, default=1, help="number of the deliberate submission")
+        job.add_argument("--job-id", help=f"the cluster's handle; ${JOB_ID_VARIABLE} by default")
+        job.add_argument("--restart", type=int, default=0, help="how often the cluster restarted this job")
+        if kind == INFER:
+            job.add_argument("--worker", action="store_true", help="one of several processes, started by torchrun")
+    probe = commands.add_parser("probe", help="look at data and weights before anything is planned")
+    probe.add_argument("request", help="path of the question")
+    probe.add_argument("report", help="path of the answer")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

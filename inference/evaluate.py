@@ -1,0 +1,200 @@
+"""An eval shard: the predictions of one model x dataset become its result, samples and manifest."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.evidence import part_problem
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
+
+from inference.claim import now
+from inference.datasets import Rows, load_rows, output_column
+from inference.envelope import details
+from inference.problems import InputProblem, MissingPredictions
+from inference.scoring import Scores, score
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """:param entries: OpenCompass's prediction entries in row order.
+    :param truncated: items whose prompt was cut, as the parts' manifests say.
+    """
+
+    entries: list[dict[str, Any]]
+    truncated: int
+
+
+def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
+    """Score all parts of one model x dataset.
+
+    Writes ``results/{model}/{dataset}.json`` in OpenCompass's form, one line per item beside it, and last
+    the manifest.
+
+    :param files: the run directory.
+    :param spec: an ``eval`` shard with every part of the dataset.
+    :param token: of the job that scores.
+    :return: run-relative path of the manifest -> its sha256.
+    :raises MissingPredictions: a part's predictions are not there or not the planned ones; names each.
+    :raises InputProblem: the data changed since they were answered, or cannot be scored.
+    """
+    parts = sorted(spec.parts, key=lambda part: part.start)
+    dataset_cfg, total = parts[0].dataset, parts[0].total
+    _check_tiling(parts)
+    predictions = _load(files, spec.model_abbr, parts)
+    rows = load_rows(dataset_cfg, spec.data_dir)
+    _check_rows(rows, predictions.entries, dataset_cfg, total)
+    answered = [entry["prediction"] for entry in predictions.entries]
+    try:
+        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)])
+    except InputProblem as problem:
+        raise InputProblem(f"dataset {dataset_cfg['abbr']}: {problem}") from problem
+    return _write(files, spec, token, rows, predictions, scores)
+
+
+def _check_tiling(parts: list[Part]) -> None:
+    expected = 0
+    for part in parts:
+        if part.start != expected or part.total != parts[0].total:
+            raise InputProblem(
+                f"part {part.name} covers rows {part.start}..{part.stop} of {part.total} where row {expected} of "
+                f"{parts[0].total} comes next; the plan is damaged, plan again"
+            )
+        expected = part.stop
+    if expected != parts[0].total:
+        raise InputProblem(f"the parts end at row {expected} of {parts[0].total}; the plan is damaged, plan again")
+
+
+def _load(files: LocalFiles, model: str, parts: list[Part]) -> _Predictions:
+    problems = [problem for part in parts if (problem := part_problem(files, model, part))]
+    entries: list[dict[str, Any]] = []
+    truncated = 0
+    for part in () if problems else parts:
+        path = layout.prediction(model, part.name)
+        found = json.loads(files.read(path))
+        if not isinstance(found, dict) or list(found) != [str(number) for number in range(part.count)]:
+            problems.append(f"{path} does not hold the items 0..{part.count - 1} in order")
+            continue
+        entries += found.values()
+        manifest = Manifest.from_json(files.read(layout.manifest(path)))
+        truncated += int(manifest.details.get("truncated", 0))
+    if problems:
+        raise MissingPredictions(
+            f"{len(problems)} of {len(parts)} parts cannot be scored: {'; '.join(problems)}. "
+            "Infer them again; what is there is kept"
+        )
+    return _Predictions(entries, truncated)
+
+
+def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str, Any], total: int) -> None:
+    """Refuse data that changed since they were answered; the references in the predictions tell."""
+    abbr = dataset_cfg["abbr"]
+    if len(rows.selected) < total:
+        raise InputProblem(
+            f"dataset {abbr}: {len(rows.selected)} rows are selected, but {total} were answered; "
+            "the data changed since the plan, plan again"
+        )
+    column = output_column(dataset_cfg)
+    for index, entry in enumerate(entries):
+        if column and "gold" in entry and entry["gold"] != rows[index][column]:
+            raise InputProblem(
+                f"dataset {abbr}: row {rows.selected[index]} has reference {rows[index][column]!r}, but was answered "
+                f"with {entry['gold']!r}; the data changed since the plan, plan again"
+            )
+
+
+def _write(
+    files: LocalFiles, spec: ShardSpec, token: str, rows: Rows, predictions: _Predictions, scores: Scores
+) -> dict[str, str]:
+    first = spec.parts[0]
+    path = layout.result(spec.model_abbr, first.dataset_abbr)
+    samples = _samples(rows, scores)
+    result = {
+        scores.scored.metric: scores.scored.value,
+        "details": details(first.dataset_abbr, rows, predictions.entries, scores),
+    }
+    text = json.dumps(result, indent=4, ensure_ascii=False, default=str)
+    body = text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
+    files.write(layout.samples(spec.model_abbr, first.dataset_abbr), samples)
+    files.write(path, body)
+    manifest = _manifest(spec, token, path, body, samples, predictions, scores).to_json().encode()
+    files.write(layout.manifest(path), manifest)
+    return {layout.manifest(path): codec.digest_bytes(manifest)}
+
+
+def _manifest(
+    spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: _Predictions, scores: Scores
+) -> Manifest:
+    first = spec.parts[0]
+    return Manifest(
+        file=path.rsplit("/", 1)[-1],
+        sha256=codec.digest_bytes(body),
+        model=spec.model_abbr,
+        dataset=first.dataset_abbr,
+        shard=spec.id,
+        token=token,
+        start=0,
+        stop=first.total,
+        total=first.total,
+        count=first.total,
+        fingerprint=spec.evaluation_fingerprint,
+        pair_fingerprint=first.pair_fingerprint,
+        weights_id=spec.weights_id,
+        created_at=now(),
+        details={
+            "metrics": [_metric(scores)],
+            "health": _health(predictions, scores),
+            "samples_sha256": codec.digest_bytes(samples),
+        },
+    )
+
+
+def _samples(rows: Rows, scores: Scores) -> bytes:
+    lines = []
+    for index, correct in enumerate(scores.scored.correct):
+        sample = {
+            "idx": index,
+            "row": rows.selected[index],
+            "prediction": scores.answers[index],
+            "reference": scores.references[index],
+            "correct": correct,
+            "score": float(correct),
+        }
+        lines.append(json.dumps(sample, default=str))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _metric(scores: Scores) -> dict[str, Any]:
+    correct = scores.scored.correct
+    return {
+        "name": scores.scored.metric,
+        "value": scores.scored.value,
+        "n": len(correct),
+        "stderr": standard_error([100.0 * value for value in correct]),
+        "higher_is_better": True,
+        "unit": "percent",
+    }
+
+
+def standard_error(values: list[float]) -> float | None:
+    """Sample standard deviation over the root of the number of values; None for fewer than two."""
+    count = len(values)
+    if count < 2:
+        return None
+    mean = math.fsum(values) / count
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+
+
+def _health(predictions: _Predictions, scores: Scores) -> dict[str, int]:
+    """Counts that make a score doubtful: nothing said, nothing left after post-processing, prompts cut."""
+    return {
+        "items": len(predictions.entries),
+        "empty_predictions": sum(not str(entry["prediction"]).strip() for entry in predictions.entries),
+        "empty_answers": sum(not str(answer).strip() for answer in scores.answers),
+        "truncated": predictions.truncated,
+    }

@@ -1,0 +1,215 @@
+"""What weights and tokenizers are, told by content; the plan and the job compute the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.contract import codec
+from opencompass_ops.contract.files import LocalFiles
+
+from inference.problems import InputProblem
+
+FULL_LIMIT = 4 << 30
+"""Bytes up to which all weights are read; above, the quick identity must do."""
+
+_BLOCK = 1 << 20
+_SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
+_HEADER_LIMIT = 100 << 20
+
+_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt")
+_TRAINING_STATE = re.compile(r"(optimizer|scheduler|scaler|rng_state|training_args|random_states).*")
+_MODEL_FILES = ("config.json", "generation_config.json", "adapter_config.json")
+_TOKENIZER_FILES = re.compile(
+    r"(tokenizer|special_tokens_map|added_tokens|vocab|merges|chat_template|tokenization_|sentencepiece|spiece).*"
+    r"|.*\.(model|tiktoken)"
+)
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def local_model(path: Any) -> Path:
+    """The folder of a model ``path``: itself, or the snapshot of a hub id that was downloaded before.
+
+    :raises InputProblem: nothing is there.
+    """
+    if not isinstance(path, str) or not path:
+        raise InputProblem(f"model path {path!r} is no path; name the checkpoint's folder")
+    if Path(path).is_dir():
+        return Path(path)
+    if not _HUB_ID.fullmatch(path) or Path(path).exists():
+        raise InputProblem(f"model folder {path} does not exist; check the path")
+    snapshot = _snapshot(path)
+    if snapshot is None:
+        raise InputProblem(
+            f"{path} is neither a folder nor a model downloaded before; run 'hf download {path}' where jobs run, "
+            "or give a folder"
+        )
+    return snapshot
+
+
+def _snapshot(hub_id: str) -> Path | None:
+    """A downloaded model, as huggingface_hub lays out its cache."""
+    home = os.environ.get("HF_HOME", str(Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", str(Path(home) / "hub")))
+    folder = cache / ("models--" + hub_id.replace("/", "--"))
+    try:
+        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    return snapshot if snapshot.is_dir() else None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold weights, sorted by name; optimizer and trainer states are none."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix in _WEIGHT_SUFFIXES and not _TRAINING_STATE.fullmatch(file.name) and file.is_file()
+    )
+
+
+def weights_identity(path: str | os.PathLike[str], cache_dir: str = "") -> str:
+    """Which weights a checkpoint holds.
+
+    :param path: model folder or downloaded hub id.
+    :param cache_dir: where digests of files are remembered, "" for nowhere.
+    :return: ``sha256:`` over names and digests of all weight files and the model's configs; ``quick:``
+        over sizes, headers, samples and mtimes (milliseconds) when the weights exceed
+        :data:`FULL_LIMIT`.
+    :raises InputProblem: there is no such model, or it has no weights.
+    """
+    folder = local_model(os.fspath(path))
+    weights = weight_files(folder)
+    if not weights:
+        raise InputProblem(f"{folder} holds no weights (*{', *'.join(_WEIGHT_SUFFIXES)})")
+    configs = [[name, _sha256(folder / name)] for name in _MODEL_FILES if (folder / name).is_file()]
+    if sum(file.stat().st_size for file in weights) > FULL_LIMIT:
+        return "quick:" + codec.digest([configs, [[file.name, *_quick(file)] for file in weights]])
+    return "sha256:" + codec.digest([configs, [[file.name, _remembered(file, cache_dir)] for file in weights]])
+
+
+def tokenizer_identity(path: str | os.PathLike[str]) -> str:
+    """Which tokenizer (and chat template) a folder holds: ``sha256:`` over its files.
+
+    :raises InputProblem: there is no such folder, or no tokenizer in it.
+    """
+    folder = local_model(os.fspath(path))
+    files = sorted(file for file in folder.iterdir() if _is_tokenizer(file))
+    if not files:
+        raise InputProblem(f"{folder} holds no tokenizer; set tokenizer_path to a folder that does")
+    return "sha256:" + codec.digest([[file.name, _sha256(file)] for file in files])
+
+
+def _is_tokenizer(file: Path) -> bool:
+    weights = file.suffix in _WEIGHT_SUFFIXES and not file.name.startswith("tokenizer")
+    return bool(_TOKENIZER_FILES.fullmatch(file.name)) and file.is_file() and not weights
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _stamp(file: Path) -> list[Any]:
+    """What changes when a file does; ctime catches an edit whose mtime was put back."""
+    stat = file.stat()
+    return [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _remembered(file: Path, cache_dir: str) -> str:
+    """The file's digest, read again only when the file changed; a damaged memory is no memory."""
+    if not cache_dir:
+        return _sha256(file)
+    stamp = _stamp(file)
+    memory, name = LocalFiles(cache_dir), f"sha256/{codec.digest(stamp)}"
+    try:
+        known = memory.read(name).decode("ascii")
+    except (OSError, UnicodeDecodeError):
+        known = ""
+    if re.fullmatch("[0-9a-f]{64}", known):
+        return known
+    digest = _sha256(file)
+    if _stamp(file) == stamp:
+        memory.write(name, digest)
+    return digest
+
+
+def _quick(file: Path) -> list[Any]:
+    stat = file.stat()
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        digest.update(stream.read(min(_header_end(stream.read(8)), _HEADER_LIMIT)))
+        for number in range(_SAMPLES):
+            stream.seek(max(0, stat.st_size - _SAMPLE_BYTES) * number // (_SAMPLES - 1))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return [stat.st_size, stat.st_mtime_ns // 1_000_000, digest.hexdigest()]
+
+
+def _header_end(start: bytes) -> int:
+    """Bytes of a safetensors header, which its first eight bytes (little endian) tell."""
+    return int.from_bytes(start, "little")
+
+
+def model_problem(folder: Path) -> str:
+    """Why a checkpoint cannot be loaded (yet); "" when nothing speaks against it."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return f"{config} is missing; the checkpoint is incomplete or no Hugging Face model"
+    if _json(config) is None:
+        return f"{config} is no JSON object; the checkpoint is damaged or still being written"
+    weights = weight_files(folder)
+    if not weights:
+        return f"{folder} holds no weights (*{', *'.join(_WEIGHT_SUFFIXES)}); is it still being written?"
+    problems: Iterable[str] = (*map(_index_problem, sorted(folder.glob("*.index.json"))), *map(_file_problem, weights))
+    return next((problem for problem in problems if problem), "")
+
+
+def _index_problem(index: Path) -> str:
+    table = (_json(index) or {}).get("weight_map")
+    if not isinstance(table, dict):
+        return f"{index} has no weight_map; the checkpoint is damaged or still being written"
+    missing = sorted({str(name) for name in table.values() if not (index.parent / str(name)).is_file()})
+    return f"{index} names {missing[0]}, which is missing; the checkpoint is incomplete" if missing else ""
+
+
+def _file_problem(file: Path) -> str:
+    size = file.stat().st_size
+    if size == 0:
+        return f"{file} is empty; the checkpoint is incomplete"
+    if file.suffix != ".safetensors":
+        return ""
+    wanted = _safetensors_size(file)
+    if wanted is None:
+        return f"{file} is no safetensors file; the checkpoint is damaged or still being written"
+    return f"{file} has {size} bytes, but its header promises {wanted}; it is truncated" if wanted != size else ""
+
+
+def _safetensors_size(file: Path) -> int | None:
+    """The size that a safetensors header promises; None when it cannot be read.
+
+    Format: https://github.com/huggingface/safetensors#format
+    """
+    with file.open("rb") as stream:
+        length = _header_end(stream.read(8))
+        header = stream.read(length) if length <= _HEADER_LIMIT else b""
+    try:
+        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        return 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _json(file: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,111 @@
+"""An infer shard: what is missing is answered, journaled, and written in OpenCompass's format."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Sequence
+
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.evidence import part_problem
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
+
+from inference import journal
+from inference.claim import now
+from inference.heartbeat import Progress
+from inference.identity import weights_identity
+from inference.problems import InputProblem
+from inference.startup import import_work
+
+Launch = Callable[[Sequence[Part]], None]
+"""Journals the parts' missing items with several processes; returns when all have ended well."""
+
+
+def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, launch: Launch | None = None) -> None:
+    """Answer every part of the shard that has no good prediction file.
+
+    :param token: of the job, for the manifests.
+    :param launch: starts the worker processes, None to work in this process.
+    :raises InputProblem: weights, model or data are not what they must be.
+    """
+    progress.total = sum(part.count for part in spec.parts)
+    wanted = unanswered(files, spec)
+    progress.done = progress.total - sum(part.count for part in wanted)
+    print(f"{len(wanted)} of {len(spec.parts)} parts to answer", flush=True)
+    if not wanted:
+        return
+    _check_weights(spec)
+    for part in wanted:
+        journal.repair(files, spec.model_abbr, part)
+    if launch is None:
+        progress.phase = "loading"
+        import_work().work(files, spec, wanted, progress, lambda part: write_part(files, spec, part, token))
+        return
+    try:
+        launch(wanted)
+    finally:
+        progress.phase = "writing"
+        for part in wanted:
+            if is_answered(files, spec, part):
+                write_part(files, spec, part, token)
+
+
+def unanswered(files: LocalFiles, spec: ShardSpec) -> list[Part]:
+    """The shard's parts without a good prediction file."""
+    return [part for part in spec.parts if part_problem(files, spec.model_abbr, part)]
+
+
+def _check_weights(spec: ShardSpec) -> None:
+    if not spec.weights_id:
+        return
+    found = weights_identity(spec.model["path"], "")
+    if found != spec.weights_id:
+        raise InputProblem(
+            f"model {spec.model_abbr}: the checkpoint at {spec.model['path']} changed since the plan "
+            f"(weights {found[:19]}, planned {spec.weights_id[:19]}); plan again to evaluate the new one"
+        )
+
+
+def is_answered(files: LocalFiles, spec: ShardSpec, part: Part) -> bool:
+    """Whether the journals hold every item of the part."""
+    return len(journal.read(files, spec.model_abbr, part)) == part.count
+
+
+def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str) -> None:
+    """Write the prediction file, then its manifest, and only then delete the journals.
+
+    :raises RuntimeError: the journals lack items, which no path here allows.
+    """
+    answers = journal.read(files, spec.model_abbr, part)
+    if len(answers) != part.count:
+        raise RuntimeError(f"{part.name}: {len(answers)} of {part.count} items are journaled; run the shard again")
+    entries = {str(item): answers[item].entry for item in range(part.count)}
+    body = journal.to_bytes(json.dumps(entries, indent=4, ensure_ascii=False))
+    path = layout.prediction(spec.model_abbr, part.name)
+    truncated = sum(answer.truncated for answer in answers.values())
+    files.write(path, body)
+    files.write(layout.manifest(path), _manifest(spec, part, token, body, truncated).to_json())
+    journal.remove(files, spec.model_abbr, part)
+
+
+def _manifest(spec: ShardSpec, part: Part, token: str, body: bytes, truncated: int) -> Manifest:
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
+    return Manifest(
+        file=f"{part.name}.json",
+        sha256=codec.digest_bytes(body),
+        model=spec.model_abbr,
+        dataset=part.dataset_abbr,
+        shard=spec.id,
+        token=token,
+        start=part.start,
+        stop=part.stop,
+        total=part.total,
+        count=part.count,
+        fingerprint=part.fingerprint,
+        pair_fingerprint=part.pair_fingerprint,
+        weights_id=spec.weights_id,
+        created_at=now(),
+        details={"truncated": truncated, "versions": versions},
+    )

@@ -1,0 +1,160 @@
+"""Post-processors: a model's text becomes the answer that is scored.
+
+Each behaves as OpenCompass 0.5.3's of the same name, mistakes included, so that scores can be compared.
+A config names one by its registered name (``first-capital``) or by its function's dotted path.
+"""
+
+# ruff: noqa: RUF001  # first_option looks for Chinese phrases with full-width punctuation
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from inference.problems import InputProblem
+from inference.registry import Registry, build_kwargs
+
+POSTPROCESSORS: Registry[Callable[..., Any]] = Registry("post-processor")
+
+
+def open_postprocessor(config: Any, where: str) -> Callable[[str], Any]:
+    """The function of a ``dict(type=..., **kwargs)``; the identity for None.
+
+    :param where: the config's place, for messages.
+    :raises InputProblem: unknown type, or options it does not take.
+    """
+    if config is None:
+        return lambda text: text
+    type_, kwargs = build_kwargs(config, where)
+    function = POSTPROCESSORS.find(type_)
+    try:
+        inspect.signature(function).bind("", **kwargs)
+    except TypeError as error:
+        raise InputProblem(f"{where} {type_}: {error}; correct the options {kwargs!r}") from error
+    return (lambda text: function(text, **kwargs)) if kwargs else function
+
+
+@POSTPROCESSORS.add("general", "general_postprocess")
+def general(text: str) -> str:
+    """The words before the first newline, period or comma, without punctuation and English articles."""
+    head = re.split(r"[\n.,]", text, maxsplit=1)[0]
+    words = re.sub(r"[^\w\s]", "", head)
+    return " ".join(re.sub(r"\b(?:a|an|the)\b", "", words, flags=re.IGNORECASE).split())
+
+
+@POSTPROCESSORS.add("first-capital", "first_capital_postprocess")
+def first_capital(text: str) -> str:
+    """The first upper-case letter."""
+    return next(filter(str.isupper, text), "")
+
+
+@POSTPROCESSORS.add("last-capital", "last_capital_postprocess")
+def last_capital(text: str) -> str:
+    """The last upper-case letter."""
+    return next(filter(str.isupper, reversed(text)), "")
+
+
+@POSTPROCESSORS.add("last_option_postprocess")
+def last_option(text: str, options: str) -> str:
+    """The last of the option letters, wherever it stands."""
+    found: list[str] = re.findall(f"[{options}]", text)
+    return found[-1] if found else ""
+
+
+_SPOKEN_ANSWERS = r"""
+    答案是?\s*@                     答案是?\s*：\s*@                  答案是?\s*:\s*@
+    答案选项应?该?是\s*@             答案选项应?该?为\s*@              答案应该?是\s*@
+    答案应该?选\s*@                 答案选项为?\s*：\s*@              答案选项为?\s+\(?\*?\*?@\*?\*?\)?
+    答案选项是?\s*:\s*@             答案为\s*@                       答案选\s*@
+    选择?\s*@                      故选?\s*@只有选?项?\s?@\s?是?对     只有选?项?\s?@\s?是?错
+    只有选?项?\s?@\s?不?正确         只有选?项?\s?@\s?错误             说法不?对选?项?的?是\s?@
+    说法不?正确选?项?的?是\s?@       说法错误选?项?的?是\s?@           @\s?是正确的
+    @\s?是正确答案                  选项\s?@\s?正确                   所以答\s?@
+    所以\s?(#[.。$]?$)              所有\s?(#[.。$]?$)                [\s，：:,]@[。，,\.]?$
+    [\s，,：:][故即]@[。\.]?$        [\s，,：:]因此@[。\.]?$            [是为。]\s?@[。\.]?$
+    因此\s?@[。\.]?$                显然\s?@[。\.]?$                  答案是\s?(\S+)(?:。|$)
+    答案应该是\s?(\S+)(?:。|$)       答案为\s?(\S+)(?:。|$)            (?i:ANSWER\s*:\s*@)
+"""
+"""What OpenCompass looks for, in its order: ``@`` is a captured option, ``#`` an option. One entry is two
+of its patterns that a missing comma fused."""
+
+_ENGLISH_ANSWERS = (
+    r"[Tt]he answer is:?\s+\(?@\)?",
+    r"[Tt]he answer is:?\s+\(?\*?\*?@\*?\*?\)?",
+    *(rf"[Tt]he {lead}:?\s+\(?@\)?" for lead in ("answer is option", "correct answer is", "correct answer is option")),
+    *(rf"[Tt]he correct {noun} is:?.*?boxed{{@}}" for noun in ("answer", "option", "answer option")),
+    r"[Tt]he answer to the question is:?\s+\(?@\)?",
+)
+_BARE_ANSWERS = (r"^选项\s?@", r"^@\s?选?项", r"(\s|^)#[\s。，,：:\.$]", r"1.\s?(.*?)$", r"1.\s?@[.。$]?$")
+_CUSHION = ("@:", "@")
+
+
+@lru_cache(maxsize=64)
+def _option_patterns(options: str, cushion: bool) -> tuple[re.Pattern[str], ...]:
+    sources = (*_SPOKEN_ANSWERS.split(), *_ENGLISH_ANSWERS, *_BARE_ANSWERS, *(_CUSHION if cushion else ()))
+    letter = f"[{options}]"
+    return tuple(re.compile(source.replace("@", f"({letter})").replace("#", letter), re.DOTALL) for source in sources)
+
+
+@POSTPROCESSORS.add("first_option_postprocess")
+def first_option(text: str, options: str, cushion: bool = True) -> str:
+    """The option an answer names, by the first of many phrases that occurs.
+
+    :param options: the letters, such as ``ABCD``.
+    :param cushion: whether any option letter will do when no phrase occurs.
+    """
+    stripped = text.strip()
+    for pattern in _option_patterns(options, cushion):
+        match = pattern.search(stripped)
+        said = (match.group(1) or match.group(0)) if match else ""
+        found = next((option for option in options if option in said), "")
+        if found:
+            return found
+    return ""
+
+
+@POSTPROCESSORS.add("gsm8k_dataset", "gsm8k_dataset_postprocess")
+def gsm8k_reference(text: str) -> str:
+    """The number after ``#### `` of a GSM8K solution, without thousands separators.
+
+    :raises InputProblem: the solution has none.
+    """
+    _, found, answer = text.partition("#### ")
+    if not found:
+        raise InputProblem(f"a GSM8K answer has no '#### ' before its number: {text[:80]!r}; check the data")
+    return answer.split("#### ")[0].replace(",", "")
+
+
+@POSTPROCESSORS.add("gsm8k", "gsm8k_postprocess")
+def gsm8k(text: str) -> str:
+    """The last number before the model begins another ``Question:``; ``NULL`` when there is none."""
+    numbers: list[str] = re.findall(r"-?\d+\.\d+|-?\d+", text.split("Question:")[0])
+    return numbers[-1] if numbers else "NULL"
+
+
+@POSTPROCESSORS.add("bbh-mcq", "bbh_mcq_postprocess")
+def bbh_mcq(text: str) -> str:
+    """The letter in brackets after the first ``answer is ``, else the first capital there, else the text."""
+    parts = text.split("answer is ")
+    answer = parts[1].strip() if len(parts) > 1 else text
+    match = re.search(r"\(([A-Z])\)*", answer) or re.search(r"([A-Z])", answer)
+    return match.group(1) if match else answer
+
+
+@POSTPROCESSORS.add("bbh-freeform", "bbh_freeform_postprocess")
+def bbh_freeform(text: str) -> str:
+    """The first line after the last ``answer is``: what is bold in it, yes/no/true/false, or its words."""
+    parts = re.split(r"answer is\s*:?\s*", text, flags=re.IGNORECASE)
+    answer = (parts[-1].strip() if len(parts) > 1 else text).split("\n")[0].strip()
+    answer = answer[:-1].strip() if answer.endswith(".") else answer
+    bold = re.search(r"\*\*(.*?)\*\*", answer)
+    answer = bold.group(1).strip() if bold else answer
+    word = re.match(r"(yes|no|true|false)\b", answer, flags=re.IGNORECASE)
+    if word:
+        return word.group(1).capitalize()
+    if not re.search(r"\d\s*,\s*\d", answer):
+        answer = re.sub(r"\s*,\s*", " ", answer)
+    return re.sub(r"\s+", " ", answer).strip()

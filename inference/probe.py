@@ -1,0 +1,138 @@
+"""What a plan must know of data and weights, asked where they live and without loading a model."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.contract import codec
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
+
+from inference.build import build_requests, model_family
+from inference.datasets import Rows, load_rows
+from inference.identity import local_model, model_problem, tokenizer_identity, weights_identity
+from inference.problems import InputProblem
+from inference.requests import RankingRequest, Request
+from inference.scoring import check_model_scoring, check_scoring
+
+_PACKAGES = ("torch", "transformers", "numpy")
+
+
+def main_probe(request_path: str, report_path: str) -> int:
+    """Answer the request in one file with a report in another; 0, because problems stand in the report."""
+    request = ProbeRequest.from_json(Path(request_path).read_bytes())
+    report = Path(report_path).absolute()
+    LocalFiles(report.parent).write(report.name, probe(request).to_json())
+    return 0
+
+
+def probe(request: ProbeRequest) -> ProbeReport:
+    """Identity and readiness of each model, rows of each dataset, digest of each pair's requests.
+
+    What is wrong with one model or dataset stands in its entry and hides nothing of the others.
+    """
+    models = tuple(_model(model, request.cache_dir) for model in request.models)
+    digests = _Digests()
+    datasets, requests = [], []
+    for config in request.datasets:
+        dataset, pairs = _dataset(config, request, digests, {model.abbr for model in models if not model.error})
+        datasets.append(dataset)
+        requests += pairs
+    return ProbeReport(models=models, datasets=tuple(datasets), requests=tuple(requests), versions=_versions())
+
+
+def request_digest(requests: list[Request]) -> str:
+    """sha256 (hex) of the prompts, labels and references of requests, in order."""
+    digest = hashlib.sha256()
+    for request in requests:
+        content: list[Any] = [request.gold]
+        if isinstance(request, RankingRequest):
+            content += ["ppl", request.labels, request.prompts]
+        else:
+            content += ["gen", request.prompt]
+        digest.update(json.dumps(content, sort_keys=True, default=str).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
+    abbr = str(config.get("abbr", "?"))
+    try:
+        model_family(config)
+        check_model_scoring(config)
+        _check_adapter(config)
+        folder = local_model(config.get("path"))
+        problem = model_problem(folder)
+        if problem:
+            raise InputProblem(problem)
+        return ModelProbe(
+            abbr=abbr,
+            weights_id=weights_identity(folder, cache_dir),
+            tokenizer_id=tokenizer_identity(config.get("tokenizer_path") or folder),
+        )
+    except Exception as error:  # the process's edge: whatever one model's config provokes stands in its entry
+        return ModelProbe(abbr=abbr, error=f"model {abbr}: {_told(error)}")
+
+
+def _check_adapter(config: dict[str, Any]) -> None:
+    if config.get("peft_path"):
+        raise InputProblem(f"adapters (peft_path {config['peft_path']}) are not built yet; merge it into the weights")
+
+
+def _dataset(
+    config: dict[str, Any], request: ProbeRequest, digests: _Digests, usable: set[str]
+) -> tuple[DatasetProbe, list[RequestProbe]]:
+    abbr = str(config.get("abbr", "?"))
+    rows: Rows | None = None
+    try:
+        check_scoring(config)
+        rows = load_rows(config, request.data_dir)
+        selected = len(rows.selected) if request.limit is None else min(request.limit, len(rows.selected))
+        if not selected:
+            raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")
+        models = [model for model in request.models if model.get("abbr") in usable]
+        pairs = [RequestProbe(m["abbr"], abbr, digests.of(m, config, rows, request.limit)) for m in models]
+        return DatasetProbe(abbr=abbr, rows=len(rows.test), selected=selected), pairs
+    except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
+        named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
+        return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=named), []
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, (InputProblem, OSError)):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}; its config has a shape nobody thought of, see the probe's log"
+
+
+@dataclass
+class _Digests:
+    """Digests by dataset and by what of a model shows in prompts: checkpoints of one model share theirs."""
+
+    known: dict[str, str] = field(default_factory=dict)
+
+    def of(self, model: dict[str, Any], dataset: dict[str, Any], rows: Rows, limit: int | None) -> str:
+        """The digest of model x dataset.
+
+        :raises InputProblem: their configs make no prompts.
+        """
+        key = codec.digest([model_family(model), model.get("meta_template"), dataset.get("abbr")])
+        if key not in self.known:
+            self.known[key] = request_digest(build_requests(model, dataset, rows, limit))
+        return self.known[key]
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = ""
+    return versions

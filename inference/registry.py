@@ -1,0 +1,79 @@
+"""Config types by name: ``opencompass.datasets.GSM8KDataset`` and ``GSM8KDataset`` are the same one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from inference.problems import InputProblem
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Names to what runs them natively.
+
+    :param what: what is registered, for messages: ``dataset``, ``evaluator`` ...
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, *names: str) -> Callable[[Entry], Entry]:
+        """Decorator that registers under each name."""
+
+        def register(entry: Entry) -> Entry:
+            self._entries.update(dict.fromkeys(names, entry))
+            return entry
+
+        return register
+
+    def names(self) -> list[str]:
+        """Every registered name, sorted."""
+        return sorted(self._entries)
+
+    def find(self, type_: Any) -> Entry:
+        """What is registered for a config's ``type``.
+
+        :param type_: a bare or dotted name; only its last component counts.
+        :raises InputProblem: it is no name, or nothing native has it.
+        """
+        if not isinstance(type_, str) or not type_:
+            raise InputProblem(f"{self.what} type {type_!r} is no name; give one of {', '.join(self.names())}")
+        name = type_.rsplit(".", 1)[-1]
+        if name not in self._entries:
+            raise InputProblem(self._unknown(type_, name))
+        return self._entries[name]
+
+    def _unknown(self, type_: str, name: str) -> str:
+        folded = {known.casefold(): known for known in self.names()}
+        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=3)]
+        near = f"did you mean {' or '.join(close)}? " if close else ""
+        return (
+            f"unknown {self.what} type {type_!r}; {near}Native are: {', '.join(self.names())}. "
+            "The bridge that runs other types with OpenCompass itself is not built yet"
+        )
+
+
+def section(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of a config such as ``reader_cfg``; empty when there is none.
+
+    :raises InputProblem: it is no dict.
+    """
+    found = config.get(key) or {}
+    if not isinstance(found, dict):
+        raise InputProblem(f"{key} must be a dict, not {found!r}")
+    return found
+
+
+def build_kwargs(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
+    """A ``dict(type=..., **kwargs)`` config as its type and its keyword arguments.
+
+    :param where: the config's place, for the message.
+    :raises InputProblem: it is no dict or has no ``type``.
+    """
+    if not isinstance(config, dict) or "type" not in config:
+        raise InputProblem(f"{where} must be a dict with a 'type', not {config!r}")
+    return config["type"], {key: value for key, value in config.items() if key != "type"}

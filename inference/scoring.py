@@ -1,0 +1,82 @@
+"""Predictions and rows become scores, in OpenCompass's order of post-processors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inference.datasets import output_column
+from inference.evaluators import EVALUATORS, Evaluator, Scored
+from inference.loaders import Row
+from inference.postprocess import open_postprocessor
+from inference.problems import InputProblem
+from inference.registry import build_kwargs, section
+
+_NOT_SCORED = "the dataset has no eval_cfg with an evaluator; add one, or run with mode infer"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """:param answers: predictions after post-processing.
+    :param references: references after post-processing.
+    """
+
+    answers: list[Any]
+    references: list[Any]
+    scored: Scored
+
+
+def check_model_scoring(model_cfg: dict[str, Any]) -> None:
+    """Refuse a model whose ``pred_postprocessor`` is unknown.
+
+    :raises InputProblem: it is.
+    """
+    open_postprocessor(model_cfg.get("pred_postprocessor"), "pred_postprocessor")
+
+
+def check_scoring(dataset_cfg: dict[str, Any]) -> None:
+    """Refuse a dataset whose evaluator or post-processors are unknown; one that is not scored passes.
+
+    :raises InputProblem: they are.
+    """
+    try:
+        eval_cfg = section(dataset_cfg, "eval_cfg")
+        if "evaluator" in eval_cfg:
+            _evaluator(eval_cfg)
+        for key in ("dataset_postprocessor", "pred_postprocessor"):
+            open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
+    except InputProblem as problem:
+        raise InputProblem(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
+
+
+def score(model_cfg: dict[str, Any], dataset_cfg: dict[str, Any], predictions: list[Any], rows: list[Row]) -> Scores:
+    """Score predictions against the rows they answer.
+
+    References go through ``dataset_postprocessor``; predictions through the model's ``pred_postprocessor``,
+    then the dataset's. ``pred_role`` changes nothing: OpenCompass's cut never happens (its guard is never true).
+
+    :raises InputProblem: nothing to score, several predictions for one row, no references, or an unknown type.
+    """
+    eval_cfg, column = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg)
+    if not rows:
+        raise InputProblem("there is no row to score; check test_range and limit")
+    if not column:
+        raise InputProblem("reader_cfg names no output_column, so there are no references; name it, or use mode infer")
+    if any(not isinstance(prediction, (str, int, float)) for prediction in predictions):
+        raise InputProblem("a prediction is neither text nor a label; several answers per row cannot be scored yet")
+    evaluator = _evaluator(eval_cfg)
+    of_dataset = open_postprocessor(eval_cfg.get("dataset_postprocessor"), "eval_cfg.dataset_postprocessor")
+    of_model = open_postprocessor(model_cfg.get("pred_postprocessor"), "the model's pred_postprocessor")
+    of_prediction = open_postprocessor(eval_cfg.get("pred_postprocessor"), "eval_cfg.pred_postprocessor")
+    references = [of_dataset(row[column]) for row in rows]
+    answers = [of_prediction(of_model(prediction)) for prediction in predictions]
+    return Scores(answers, references, evaluator(answers, references))
+
+
+def _evaluator(eval_cfg: dict[str, Any]) -> Evaluator:
+    if "evaluator" not in eval_cfg:
+        raise InputProblem(_NOT_SCORED)
+    type_, kwargs = build_kwargs(eval_cfg["evaluator"], "eval_cfg.evaluator")
+    if kwargs:
+        raise InputProblem(f"evaluator {type_} takes no options here, but has {sorted(kwargs)}; remove them")
+    return EVALUATORS.find(type_)

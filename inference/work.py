@@ -1,0 +1,132 @@
+"""Answers what a shard's journals lack; the only part of a shard that needs torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+import transformers.modeling_utils  # noqa: F401  # would else be imported late, see startup.py
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import Part, ShardSpec
+from transformers.utils import logging as transformers_logging
+
+from inference import journal
+from inference.batches import plan_batches
+from inference.build import build_requests
+from inference.datasets import load_rows
+from inference.generation import Generation, read_decoding
+from inference.heartbeat import Progress
+from inference.journal import Answer, Journal
+from inference.model import load_model, place
+from inference.problems import InputProblem
+from inference.ranking import Ranking
+from inference.requests import GenerationRequest, RankingRequest
+from inference.tokens import Tokens, load_tokens
+
+READY = "Starting inference process"
+"""OpenCompass's words once the model is loaded; people and log watchers look for them."""
+
+_REPORT_SECONDS = 10.0
+
+Answerer = Union[Generation, Ranking]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which batches this process answers: every ``world``-th, from ``rank``.
+
+    Whole batches are shared out, never items, so the answers do not depend on the number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+
+def work(
+    files: LocalFiles,
+    spec: ShardSpec,
+    parts: Sequence[Part],
+    progress: Progress,
+    finish: Callable[[Part], None],
+    share: Share = Share(),
+) -> None:
+    """Load the model and journal this process's share of every part's missing items.
+
+    A part whose data are wrong does not stop the others; it is refused at the end.
+
+    :param parts: parts of the shard that are not yet answered.
+    :param finish: called after each part of which this process's share is journaled.
+    :raises InputProblem: model or data are not what they must be.
+    """
+    progress.phase = "loading"
+    transformers_logging.disable_progress_bar()  # noise in a log file
+    tokens = load_tokens(spec.model)
+    model = load_model(spec.model, place(share.world))
+    print(READY, flush=True)
+    progress.phase = "running"
+    problems = []
+    for part in parts:
+        try:
+            _answer_part(files, spec, part, _open_part(spec, part, model, tokens), progress, share)
+        except InputProblem as problem:
+            print(f"{part.name}: {problem}", flush=True)
+            problems.append(f"{part.name}: {problem}")
+        else:
+            finish(part)
+    if problems:
+        raise InputProblem("; ".join(problems))
+
+
+def _open_part(spec: ShardSpec, part: Part, model: Any, tokens: Tokens) -> Answerer:
+    rows = load_rows(part.dataset, spec.data_dir)
+    requests = build_requests(
+        spec.model,
+        part.dataset,
+        rows,
+        start=part.start,
+        stop=part.stop,
+        limit=part.total,
+        count_tokens=tokens.count,
+        max_seq_len=spec.model.get("max_seq_len"),
+    )
+    generations = [request for request in requests if isinstance(request, GenerationRequest)]
+    if generations:
+        seed = f"{part.pair_fingerprint}:{part.start}"
+        decoding = read_decoding(spec.model, part.dataset["infer_cfg"]["inferencer"], seed)
+        return Generation(model, tokens, generations, decoding)
+    rankings = [request for request in requests if isinstance(request, RankingRequest)]
+    return Ranking(model, tokens, rankings, batch_size(spec, part))
+
+
+def batch_size(spec: ShardSpec, part: Part) -> int:
+    """Rows of a batch: the dataset's inferencer wins over the model, as in OpenCompass."""
+    inferencer = part.dataset.get("infer_cfg", {}).get("inferencer", {})
+    return int(inferencer.get("batch_size") or spec.model.get("batch_size") or 1)
+
+
+def _answer_part(
+    files: LocalFiles, spec: ShardSpec, part: Part, answerer: Answerer, progress: Progress, share: Share
+) -> None:
+    restored = journal.read(files, spec.model_abbr, part)
+    batches = plan_batches(answerer.lengths, answerer.rows, batch_size(spec, part))
+    share_of = batches[share.rank :: share.world]
+    mine = [batch for batch in share_of if any(item not in restored for item in batch)]
+    cut = sum(answerer.truncated)
+    print(f"{part.name}: {part.count} items, {len(mine)} batches to answer, {cut} prompts truncated", flush=True)
+    kept = sum(item in restored for batch in share_of for item in batch)
+    progress.done += kept
+    answered, reported = 0, time.monotonic()
+    with Journal(files, spec.model_abbr, part, share.rank) as book:
+        for number, batch in enumerate(mine, 1):
+            # The whole batch is run even when some of it was restored: see inference/batches.py.
+            found = zip(batch, answerer.answer(batch), strict=True)
+            fresh = [Answer(item, entry, answerer.truncated[item]) for item, entry in found if item not in restored]
+            book.append(fresh)
+            answered += len(fresh)
+            progress.done += len(fresh)
+            if time.monotonic() - reported > _REPORT_SECONDS:
+                print(f"{part.name}: batch {number} of {len(mine)}, {answered} items answered", flush=True)
+                reported = time.monotonic()
+    print(f"{part.name}: answered {answered} items, {kept} restored from the journal", flush=True)

@@ -1,0 +1,194 @@
+"""Which submission of a shard is the present one, and how the earlier ones ended; read from the job folders.
+
+History lines are states as the cluster reported them (``state``), wishes to stop (``cancel``, with who
+asked) and verdicts (``verdict``): what the control side concluded from state, exit record and manifests
+together. Whoever sees the end writes the verdict; writing it twice is harmless.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opencompass_ops.clusters.base import JobState, JobStatus
+from opencompass_ops.contract import codec, evidence, layout
+from opencompass_ops.contract.files import Files, LocalFiles
+from opencompass_ops.contract.spec import ShardSpec
+
+_SHARD = re.compile(r"[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?")
+_MAX_EPOCH = 999_999
+_JOBS = "jobs"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a submission ended, for good.
+
+    :param state: terminal; ``SUCCEEDED`` only when exit record and manifests agree.
+    :param reason: one line for people, "" on success.
+    :param error_type: class name of what went wrong, as the job or the control side names it, "" on success.
+    :param retryable: False when the same job would fail the same way.
+    """
+
+    token: str
+    epoch: int
+    state: JobState
+    reason: str = ""
+    error_type: str = ""
+    retryable: bool = True
+    job_id: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the shard's outputs are there and right."""
+        return self.state is JobState.SUCCEEDED
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain JSON values that :meth:`from_values` reads, e.g. for a trigger's event."""
+        return {**asdict(self), "state": self.state.value}
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Outcome:
+        """The outcome that :meth:`to_values` wrote."""
+        return cls(**{**values, "state": JobState(values["state"])})
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The submission to make or to adopt.
+
+    :param epoch: number of the deliberate submission, from 1.
+    :param previous: verdicts of the earlier ones, oldest first.
+    """
+
+    token: str
+    epoch: int
+    previous: tuple[Outcome, ...] = ()
+
+
+def token(instance: str, run_dir: str, shard: str, epoch: int) -> str:
+    """The name of a submission: the same arguments, the same name, on every host.
+
+    :param instance: identity of this installation, any text.
+    :param run_dir: the run directory, any text.
+    :raises ValueError: the shard's id or the epoch cannot be part of a name.
+    """
+    if not _SHARD.fullmatch(shard):
+        raise ValueError(f"shard id {shard!r} must be 1 to 35 of a-z, 0-9 and inner '-'")
+    if not 1 <= epoch <= _MAX_EPOCH:
+        raise ValueError(f"epoch {epoch} must lie between 1 and {_MAX_EPOCH}; start a new run")
+    return f"{group(instance, run_dir)}-{shard}-e{epoch}"
+
+
+def group(instance: str, run_dir: str) -> str:
+    """What the tokens of a run have in common."""
+    return f"oc-{_short(instance, 6)}-{_short(run_dir, 8)}"
+
+
+def current(files: Files, instance: str, run_dir: str, shard: str) -> Attempt:
+    """The highest epoch that has a folder, or the next one when that is over without success.
+
+    A success whose files were damaged or no longer answer the shard's spec counts as over.
+    """
+    first = token(instance, run_dir, shard, 1)
+    epoch = max(_epochs(files, first), default=1)
+    last = verdict(files, _with_epoch(first, epoch))
+    if last and not _stands(files, shard, last):
+        epoch += 1
+    present = token(instance, run_dir, shard, epoch)
+    return Attempt(present, epoch, before(files, present))
+
+
+def before(files: Files, token: str) -> tuple[Outcome, ...]:
+    """Verdicts of the shard's earlier submissions, oldest first."""
+    epochs = (epoch for epoch in _epochs(files, token) if epoch < _epoch(token))
+    found = (verdict(files, _with_epoch(token, epoch)) for epoch in epochs)
+    return tuple(outcome for outcome in found if outcome)
+
+
+def note(files: LocalFiles, token: str, status: JobStatus) -> None:
+    """Add the state to the history if it is another than the last one noted."""
+    states = [line for line in _lines(files, token) if "state" in line]
+    if not states or states[-1]["state"] != status.state.value:
+        _append(files, token, {**asdict(status), "state": status.state.value})
+
+
+def ask_cancel(files: LocalFiles, token: str, reason: str) -> None:
+    """Say that the job shall stop, before anything is done about it; no submission follows."""
+    _append(files, token, {"cancel": reason})
+
+
+def cancel_asked(files: Files, token: str) -> str:
+    """Why the job shall stop; "" when nobody asked."""
+    return next((str(line["cancel"]) for line in _lines(files, token) if "cancel" in line), "")
+
+
+def conclude(files: LocalFiles, outcome: Outcome) -> None:
+    """Write the verdict, unless it stands already or a cancel would overturn a success."""
+    before = verdict(files, outcome.token)
+    if before == outcome or (before and before.ok and outcome.state is JobState.CANCELLED):
+        return
+    _append(files, outcome.token, {"verdict": outcome.to_values()})
+
+
+def verdict(files: Files, token: str) -> Outcome | None:
+    """How the submission ended; None while nobody concluded it."""
+    found: Outcome | None = None
+    for line in _lines(files, token):
+        if "verdict" in line:
+            outcome = Outcome.from_values(line["verdict"])
+            late_cancel = found is not None and found.ok and outcome.state is JobState.CANCELLED
+            found = found if late_cancel else outcome
+    return found
+
+
+def _stands(files: Files, shard: str, outcome: Outcome) -> bool:
+    if not outcome.ok:
+        return False
+    try:
+        spec = ShardSpec.from_json(files.read(layout.shard_spec(shard)))
+        return not evidence.job_problem(files, spec, outcome.token)
+    except (FileNotFoundError, codec.SchemaError):
+        return False
+
+
+def _epochs(files: Files, token: str) -> list[int]:
+    """The epochs of the token's shard that have a folder, ascending."""
+    stem = _with_epoch(token, "")
+    tails = (name.removeprefix(stem) for name in files.list(_JOBS) if name.startswith(stem))
+    return sorted(int(tail) for tail in tails if tail.isascii() and tail.isdecimal())
+
+
+def _epoch(token: str) -> int:
+    return int(token.rpartition("-e")[2])
+
+
+def _with_epoch(token: str, epoch: int | str) -> str:
+    return f"{token.rpartition('-e')[0]}-e{epoch}"
+
+
+def _lines(files: Files, token: str) -> Iterator[dict[str, Any]]:
+    try:
+        content = files.read(layout.history(token))
+    except FileNotFoundError:
+        return
+    for line in content.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # torn by a crash; the next observer writes its state again
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _append(files: LocalFiles, token: str, line: dict[str, Any]) -> None:
+    stamped = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **line}
+    files.append(layout.history(token), json.dumps(stamped, ensure_ascii=False))
+
+
+def _short(text: str, length: int) -> str:
+    return codec.digest_bytes(text.encode())[:length]

@@ -1,0 +1,137 @@
+"""Read OpenCompass configs without OpenCompass: many files, one subprocess, each file under its own limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.configs.library import default_config_dir
+from opencompass_ops.configs.masking import is_secret_key
+from opencompass_ops.configs.options import apply_options, parse_options
+from opencompass_ops.errors import ConfigError
+
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from opencompass_ops.configs.sandbox import main; main()"
+_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+_START_S = 60.0
+_PASSED = frozenset({"PATH", "LANG", "COMPASS_DATA_CACHE", "DATASET_SOURCE", "TOKENIZER_MODEL"})
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """What one config file says, and what it read to say so.
+
+    :param values: plain JSON values; classes are dotted names.
+    :param files: absolute path to sha256 of every config, base and data file that was read.
+    :param environment: name to sha256 of the value of every variable that was asked for; None when it was not set.
+    :param error: "", or one message with file, line and next step; then ``values`` is empty.
+    """
+
+    path: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str | None] = field(default_factory=dict)
+    error: str = ""
+
+
+def load(
+    paths: Sequence[Path],
+    *,
+    cfg_options: Mapping[str, Any] | Sequence[str] = (),
+    config_dirs: Sequence[Path] = (),
+    data_dir: Path | None = None,
+    timeout_s: float = 30,
+    memory_mb: int = 1024,
+) -> list[LoadedConfig]:
+    """Read configs; a broken one carries its error and spoils no other.
+
+    :param paths: the config files.
+    :param cfg_options: ``--cfg-options`` as ``key=value`` texts, or parsed; applied to every file.
+    :param config_dirs: more folders that configs may read and that stand for ``opencompass.configs``.
+    :param data_dir: the folder relative data paths are resolved against; readable for configs.
+    :param timeout_s: seconds per file.
+    :param memory_mb: memory per file, in addition to the reader's own.
+    :raises ConfigError: the options are malformed, or no reader could be started.
+    """
+    options = dict(cfg_options) if isinstance(cfg_options, Mapping) else parse_options(cfg_options)
+    problems = {path: _path_problem(path) for path in paths}
+    asked = [path for path in dict.fromkeys(paths) if not problems[path]]
+    request = {
+        "paths": [os.path.abspath(path) for path in asked],  # noqa: PTH100 - a link's own folder is its config folder
+        "config_dirs": [str(folder.resolve()) for folder in (*config_dirs, default_config_dir())],
+        "data_dir": str(data_dir.resolve()) if data_dir else "",
+        "timeout_s": timeout_s,
+        "memory_mb": memory_mb,
+    }
+    answers = dict(zip(asked, _ask(request, len(asked), timeout_s), strict=True)) if asked else {}
+    return [_loaded(path, answers.get(path, {"error": problems[path]}), options) for path in paths]
+
+
+def _path_problem(path: Path) -> str:
+    if path.suffix != ".py":
+        return f"{path}: not a Python config; name a file that ends in .py"
+    return "" if path.is_file() else f"{path}: no such file; check the name or the config folder"
+
+
+def _loaded(path: Path, answer: dict[str, Any], options: dict[str, Any]) -> LoadedConfig:
+    read = {"files": answer.get("files", {}), "environment": answer.get("environment", {})}
+    if answer["error"]:
+        return LoadedConfig(path, error=answer["error"], **read)
+    try:
+        return LoadedConfig(path, apply_options(answer["values"], options), **read)
+    except ConfigError as error:
+        return LoadedConfig(path, error=f"{path}: {error}", **read)
+
+
+def _ask(request: dict[str, Any], count: int, timeout_s: float) -> list[dict[str, Any]]:
+    """One answer per file, in order; files that the reader no longer reached say so."""
+    command = [sys.executable, "-I", "-B", "-c", _BOOT, str(_PACKAGE_ROOT)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        output, complaint = process.communicate(json.dumps(request), timeout=_START_S + count * (timeout_s + 5))
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            "the config reader gave no answer in time; the machine may be overloaded, try again"
+        ) from error
+    finally:
+        _end(process)
+    answers = [json.loads(line) for line in output.splitlines() if line.endswith("}")]
+    if not answers:
+        raise ConfigError(f"the config reader did not start: {_last_line(complaint)}; is mmengine-lite installed?")
+    lost = {"error": f"the config reader ended early ({_last_line(complaint)}); try this file alone"}
+    return answers + [lost] * (count - len(answers))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Leave no child of the reader behind."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What a config may see: nothing secret, nothing of this plugin's own settings."""
+    return {name: value for name, value in os.environ.items() if name in _PASSED or _is_for_configs(name)}
+
+
+def _is_for_configs(name: str) -> bool:
+    own = name.startswith("OPENCOMPASS_OPS_")
+    return name.startswith("OPENCOMPASS_") and not own and not is_secret_key(name)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]

@@ -1,0 +1,73 @@
+"""Secrets out of values that people will read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+
+_SECRET_WORDS = frozenset(
+    {"apikey", "auth", "authorization", "credential", "credentials", "key", "keys", "passwd", "password", "passphrase"}
+    | {"pwd", "secret", "secrets", "token", "accesskey", "secretkey", "apitoken", "privatekey", "cookie"}
+)
+_HARMLESS = re.compile(
+    r"((^|_)(ice|sep|eos|bos|begin|first|last|next|pad|unk|mask|think|stop|end|start|special|gen_field_replace|prompt|image|video)_token$)"
+    r"|((^|_)token_(id|ids|num|len|count|budget|limit)$)|(^(sort|group|primary|foreign|column|row|label|cache|prompt|metric"
+    r"|score|dict|data|dataset|input|output|answer|question|subset|text)_keys?$)|(_replace_token$)"
+)
+_SECRET_VALUES = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{8,}|\bLTAI[A-Za-z0-9]{12,}|\bAKIA[A-Z0-9]{12,}|\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}"
+    r"|\bxox[abpr]-[A-Za-z0-9-]{8,}|(?i:\bbearer\s+[A-Za-z0-9._~+/=-]{8,})"
+)
+_USERINFO = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@\"']+@")
+_WEBHOOK = re.compile(r"(?P<front>https?://[^\s\"']*/(?:hook|services)/)[^\s\"']+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def mask(values: Any) -> Any:
+    """``values`` with every secret replaced by ``***``.
+
+    Secret is what stands under a key that names one (``api_key``, ``access_token``, ``password``, ...), and inside
+    any text: API keys by their known beginnings, bearer tokens, the user part of a URL, chat webhooks. Names of
+    special tokens (``pad_token_id``, ``ice_token``) and limits (``max_tokens``) are none.
+    """
+    if isinstance(values, Mapping):
+        return {key: _under(str(key), value) for key, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [mask(item) for item in values]
+    return _mask_text(values) if isinstance(values, str) else values
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key names a secret."""
+    words = [word.lower() for word in _WORD.findall(key)]
+    if not words or _HARMLESS.search("_".join(words)):
+        return False
+    return words[-1] in _SECRET_WORDS or _names(words)
+
+
+def _names(words: list[str]) -> bool:
+    """A secret word before a word that only says how it is held: ``OPENAI_API_KEY_1``, ``secret_value``."""
+    holders = {"id", "value", "text", "string", "env", "file", "header"}
+    return len(words) > 1 and (words[-1].isdigit() or words[-1] in holders) and words[-2] in _SECRET_WORDS
+
+
+def _under(key: str, value: Any) -> Any:
+    if is_secret_key(key) and _could_be_secret(value):
+        return MASK
+    return mask(value)
+
+
+def _could_be_secret(value: Any) -> bool:
+    """Switches and nothing are no secrets; neither is OpenCompass's ``ENV``, which tells where the key is."""
+    if isinstance(value, (list, tuple)):
+        return any(_could_be_secret(item) for item in value)
+    return value not in ("", "ENV", None) and not isinstance(value, bool)
+
+
+def _mask_text(text: str) -> str:
+    text = _SECRET_VALUES.sub(MASK, text)
+    text = _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
+    return _WEBHOOK.sub(rf"\g<front>{MASK}", text)

@@ -1,0 +1,173 @@
+"""From a loaded config to an evaluation: models, datasets and their names, or the reason why not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.configs.load import LoadedConfig
+from opencompass_ops.configs.names import dataset_abbr, model_abbr
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.errors import ConfigError
+
+Entry = dict[str, Any]
+
+_DATASET_PARTS = ("reader_cfg", "infer_cfg", "eval_cfg")
+_INFER_PARTS = ("retriever", "inferencer")
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """An evaluation as a config describes it.
+
+    :param models: model configs, each with ``abbr``.
+    :param datasets: dataset configs, each with ``abbr``.
+    :param model_dataset_combinations: ``{"models": [abbr, ...], "datasets": [abbr, ...]}`` each; empty for all x all.
+    :param fingerprint: digest of the values and of every file and variable that the config read.
+    :param warnings: what people should know before they trust the numbers.
+    """
+
+    models: list[Entry]
+    datasets: list[Entry]
+    summarizer: Entry | None
+    work_dir: str | None
+    infer: Entry | None
+    eval: Entry | None
+    model_dataset_combinations: list[dict[str, list[str]]]
+    path: Path
+    fingerprint: str
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(loaded: LoadedConfig) -> EvalConfig:
+    """Check a loaded config and name its models and datasets.
+
+    :raises ConfigError: the config could not be read, or is no evaluation; the message names the culprit.
+    """
+    if loaded.error:
+        raise ConfigError(loaded.error)
+    try:
+        return _resolve(loaded)
+    except ConfigError as error:
+        raise ConfigError(f"{loaded.path}: {error}") from error
+
+
+def fingerprint(loaded: LoadedConfig) -> str:
+    """Digest of everything a config says and has read; where the files lie does not count."""
+    return codec.digest([loaded.values, sorted(loaded.files.values()), loaded.environment])
+
+
+def _resolve(loaded: LoadedConfig) -> EvalConfig:
+    values = loaded.values
+    models = _named(values, "models", model_abbr)
+    datasets = _named(values, "datasets", dataset_abbr)
+    for dataset in datasets:
+        _check_dataset(dataset)
+    return EvalConfig(
+        models=models,
+        datasets=datasets,
+        summarizer=_optional_dict(values, "summarizer"),
+        work_dir=_work_dir(values),
+        infer=_optional_dict(values, "infer"),
+        eval=_optional_dict(values, "eval"),
+        model_dataset_combinations=_combinations(values, models, datasets),
+        path=loaded.path,
+        fingerprint=fingerprint(loaded),
+        warnings=tuple(_warnings(values, models)),
+    )
+
+
+def _named(values: Mapping[str, Any], key: str, name: Callable[[Mapping[str, Any]], str]) -> list[Entry]:
+    """The entries under ``key``, each with an ``abbr`` that no other has."""
+    entries = values.get(key)
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError(f"has no {key}; write {key} = [...] with at least one entry")
+    named = []
+    for index, entry in enumerate(entries):
+        place = f"{key}[{index}]"
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{place} is {entry!r:.60}, not a dict; {key} is a flat list, join lists with +")
+        if not isinstance(entry.get("type"), str) or not entry["type"]:
+            raise ConfigError(f"{place} ({entry.get('abbr', 'without abbr')}) has no type; name its class")
+        if "abbr" in entry and not isinstance(entry["abbr"], str):
+            raise ConfigError(f"{place} has the abbr {entry['abbr']!r:.60}; write text")
+        named.append({**entry, "abbr": _safe(name(entry), place)})
+    _refuse_twins([entry["abbr"] for entry in named], key)
+    return named
+
+
+def _safe(abbr: str, place: str) -> str:
+    try:
+        return layout.safe_name(abbr)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _refuse_twins(abbrs: list[str], key: str) -> None:
+    twins = [f"{abbr} ({count} times)" for abbr, count in Counter(abbrs).items() if count > 1]
+    if twins:
+        raise ConfigError(f"{key} share an abbr: {', '.join(twins)}; files are named by it, so give each its own")
+
+
+def _check_dataset(dataset: Entry) -> None:
+    abbr = dataset["abbr"]
+    for part in _DATASET_PARTS:
+        if not isinstance(dataset.get(part), dict):
+            raise ConfigError(f"dataset {abbr} has no {part}; add {part}=dict(...)")
+    for part in _INFER_PARTS:
+        infer = dataset["infer_cfg"].get(part)
+        if not isinstance(infer, dict) or not isinstance(infer.get("type"), str):
+            raise ConfigError(f"dataset {abbr} has no infer_cfg.{part} with a type; add {part}=dict(type=...)")
+    if dataset.get("n", 1) != 1 or dataset.get("k", 1) not in (1, [1]):
+        raise ConfigError(
+            f"dataset {abbr} asks for repeated runs (n={dataset.get('n', 1)}, k={dataset.get('k', 1)}), which are not"
+            " supported yet; remove n and k"
+        )
+
+
+def _optional_dict(values: Mapping[str, Any], key: str) -> Entry | None:
+    value = values.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError(f"{key} is {value!r:.60}, not a dict; write {key} = dict(...)")
+    return value
+
+
+def _work_dir(values: Mapping[str, Any]) -> str | None:
+    value = values.get("work_dir")
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(f"work_dir is {value!r:.60}; write a folder's path")
+    return value
+
+
+def _combinations(values: Mapping[str, Any], models: list[Entry], datasets: list[Entry]) -> list[dict[str, list[str]]]:
+    known = {"models": {m["abbr"] for m in models}, "datasets": {d["abbr"] for d in datasets}}
+    combinations = values.get("model_dataset_combinations") or []
+    if not isinstance(combinations, list):
+        raise ConfigError("model_dataset_combinations is no list; write [dict(models=[...], datasets=[...]), ...]")
+    return [_combination(entry, index, known) for index, entry in enumerate(combinations)]
+
+
+def _combination(entry: Any, index: int, known: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    place = f"model_dataset_combinations[{index}]"
+    result = {}
+    for key, name in (("models", model_abbr), ("datasets", dataset_abbr)):
+        listed = entry.get(key) if isinstance(entry, dict) else None
+        if not isinstance(listed, list) or not listed:
+            raise ConfigError(f"{place} has no {key}; write dict(models=[...], datasets=[...])")
+        abbrs = [name(item) if isinstance(item, dict) else str(item) for item in listed]
+        unknown = [abbr for abbr in abbrs if abbr not in known[key]]
+        if unknown:
+            raise ConfigError(f"{place} names {', '.join(unknown)}, not among the {key}; add them to {key} too")
+        result[key] = abbrs
+    return result
+
+
+def _warnings(values: Mapping[str, Any], models: list[Entry]) -> list[str]:
+    warnings = []
+    if not isinstance((values.get("summarizer") or {}).get("dataset_abbrs", []), list):
+        warnings.append("summarizer.dataset_abbrs is no list and is not used")
+    warnings += [f"model {model['abbr']} has no path" for model in models if not model.get("path")]
+    return warnings

@@ -1,0 +1,319 @@
+"""One coroutine from a shard's spec to its outcome: admit, submit or adopt, wait, judge.
+
+The trigger and the command line call the same coroutine. Cancelling it leaves the job alone, because a
+trigger is cancelled whenever it moves to another triggerer; :func:`cancel_job` is what stops a job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.clusters import attempts
+from opencompass_ops.clusters.attempts import Outcome
+from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
+from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.clusters.poller import poller_for
+from opencompass_ops.contract import evidence, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.spec import INFER, ShardSpec
+from opencompass_ops.errors import (
+    InfrastructureError,
+    JobCancelled,
+    JobError,
+    JobFailed,
+    JobRefused,
+    MissingParts,
+    UnsureError,
+)
+
+log = logging.getLogger(__name__)
+
+OnStatus = Callable[[JobStatus], None]
+
+_FIRST_PAUSE = 0.5
+_MAX_FULL_PAUSE = 2.0
+_MAX_UNSURE_PAUSE = 60.0
+_TAIL_BYTES = 64 * 1024
+_TAIL_LINES = 30
+_KILLED_FROM_OUTSIDE = (-9, -15)  # SIGKILL, SIGTERM: the kernel's OOM killer, a host going down
+
+_CLASSES: dict[str, type[JobError]] = {
+    "JobCancelled": JobCancelled,
+    "InfrastructureError": InfrastructureError,
+    "MissingPredictions": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission of one shard: all that another process needs to see it through.
+
+    :param cluster: ``ClusterConfig.to_values()``.
+    :param run_dir: the run directory on this side.
+    :param shard: the shard's id.
+    :param epoch: number of the deliberate submission, from 1.
+    :param group: jobs that share ``max_running``: those of the run.
+    """
+
+    cluster: dict[str, Any]
+    run_dir: str
+    shard: str
+    token: str
+    epoch: int
+    group: str
+    max_running: int
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain JSON values that :meth:`from_values` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Job:
+        """The job that :meth:`to_values` wrote."""
+        return cls(**values)
+
+    @cached_property
+    def files(self) -> LocalFiles:
+        """The run directory."""
+        return LocalFiles(self.run_dir)
+
+    @cached_property
+    def config(self) -> ClusterConfig:
+        """Where the job runs."""
+        return ClusterConfig.from_values(str(self.cluster["name"]), self.cluster)
+
+    @cached_property
+    def spec(self) -> ShardSpec:
+        """What the job is told."""
+        return read_spec(self.files, self.shard)
+
+
+def job_for(run_dir: str, shard: str) -> Job:
+    """The submission to make or to adopt for a shard of a planned run.
+
+    :param run_dir: the run directory; its ``plan.json`` names cluster, installation and limits.
+    """
+    files = LocalFiles(run_dir)
+    plan = Plan.from_json(files.read(layout.PLAN))
+    # The plan's own path is the run's name: one folder reached by two paths is one run.
+    attempt = attempts.current(files, plan.instance, plan.run_dir, shard)
+    return Job(
+        cluster=plan.cluster,
+        run_dir=run_dir,
+        shard=shard,
+        token=attempt.token,
+        epoch=attempt.epoch,
+        group=attempts.group(plan.instance, plan.run_dir),
+        max_running=plan.max_num_workers,
+    )
+
+
+def shard_is_done(run_dir: str, shard: str) -> bool:
+    """Whether the shard's outputs are all there and answer its spec, whoever wrote them."""
+    files = LocalFiles(run_dir)
+    return not evidence.shard_problem(files, read_spec(files, shard))
+
+
+async def run_job(job: Job, on_status: OnStatus | None = None) -> Outcome:
+    """See one submission through; its history and verdict are written on the way.
+
+    :param on_status: called with each new state; must return at once.
+    :raises asyncio.CancelledError: the caller was cancelled; the job was not.
+    """
+    concluded = attempts.verdict(job.files, job.token)
+    if concluded:
+        return concluded
+
+    def seen(status: JobStatus) -> None:
+        attempts.note(job.files, job.token, status)
+        if on_status:
+            on_status(status)
+
+    try:
+        if await _admitted(job, seen):
+            status = await poller_for(job.config).wait(job.token, seen)
+        else:
+            status = JobStatus(JobState.CANCELLED)
+        outcome = await asyncio.to_thread(judge, job, status)
+    except JobRefused as error:
+        outcome = Outcome(job.token, job.epoch, JobState.FAILED, str(error), "JobRefused", retryable=False)
+    attempts.conclude(job.files, outcome)
+    return attempts.verdict(job.files, job.token) or outcome
+
+
+async def watch_job(cluster: dict[str, Any], token: str) -> JobStatus:
+    """Wait for a job without submitting, adopting or judging it.
+
+    :param cluster: ``ClusterConfig.to_values()``.
+    :returns: a terminal status.
+    """
+    return await poller_for(ClusterConfig.from_values(str(cluster["name"]), cluster)).wait(token)
+
+
+async def cancel_job(job: Job, reason: str) -> None:
+    """Stop the job and every process of it, and conclude it as cancelled unless it is over already.
+
+    The wish is written first: a submission on its way either sees it afterwards or is found and stopped here.
+
+    :param reason: who wanted it, for people.
+    :raises UnsureError: it is not known whether the job is gone; call again.
+    """
+    if attempts.verdict(job.files, job.token):
+        return
+    attempts.ask_cancel(job.files, job.token, reason)
+    await poller_for(job.config).cluster.cancel([job.token])
+    status = await poller_for(job.config).cluster.find(job.token)
+    if status is None or not status.state.is_terminal:
+        status = JobStatus(JobState.CANCELLED)
+    attempts.conclude(job.files, await asyncio.to_thread(judge, job, status))
+
+
+def judge(job: Job, status: JobStatus) -> Outcome:
+    """What a terminal status, the exit record and the manifests say together.
+
+    :param status: terminal.
+    """
+    state, reason = status.state, status.reason
+    if state is JobState.SUCCEEDED:
+        reason = evidence.job_problem(job.files, job.spec, job.token)
+        if not reason:
+            return Outcome(job.token, job.epoch, state, job_id=status.job_id)
+        state = JobState.FAILED
+    record = evidence.read_exit(job.files, job.token)
+    kind, retryable = "JobFailed", True
+    if state is JobState.CANCELLED:
+        reason = attempts.cancel_asked(job.files, job.token) or reason or "cancelled"
+        kind, retryable = "JobCancelled", False
+    elif state is JobState.LOST or (record is None and status.exit_code in _KILLED_FROM_OUTSIDE):
+        kind = "InfrastructureError"
+    elif state is JobState.FAILED and record and record.returncode != 0:
+        kind, retryable, reason = record.error_type or kind, record.retryable, record.error or reason
+    return Outcome(job.token, job.epoch, state, " ".join(reason.split()), kind, retryable, status.job_id)
+
+
+def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
+    """The error whose class is the policy for this outcome, with the log's last lines.
+
+    :param outcome: not a success.
+    """
+    files = LocalFiles(run_dir)
+    label = read_spec(files, shard).label
+    message = f"{label} ({outcome.token}): {outcome.state.value}: {outcome.reason}"
+    tail = log_tail(run_dir, shard)
+    if tail:
+        message += f"\nlast lines of {log_path(run_dir, shard)}:\n{tail}"
+    earlier = tuple(_error_class(before).__name__ for before in attempts.before(files, outcome.token))
+    return _error_class(outcome)(message, earlier)
+
+
+def log_path(run_dir: str, shard: str) -> Path:
+    """Where the shard's jobs write; one attempt after the other."""
+    files = LocalFiles(run_dir)
+    return files.path(_log(read_spec(files, shard)))
+
+
+def log_tail(run_dir: str, shard: str, lines: int = _TAIL_LINES) -> str:
+    """The last lines of the shard's log, read from the file's end only; "" when there is none."""
+    try:
+        with log_path(run_dir, shard).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _TAIL_BYTES))
+            content = stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(content.splitlines()[-lines:])
+
+
+def read_spec(files: LocalFiles, shard: str) -> ShardSpec:
+    """What the shard's job is told."""
+    return ShardSpec.from_json(files.read(layout.shard_spec(shard)))
+
+
+def build_request(job: Job) -> JobRequest:
+    """What the cluster is asked to start: ``python -m inference KIND SPEC --run-dir ... --token ... --epoch ...``.
+
+    The job's id is known only once it runs, so it is no argument: every backend sets
+    ``OPENCOMPASS_OPS_JOB_ID`` in the job's environment.
+    """
+    config, spec = job.config, job.spec
+    gpus, procs = _size(config, spec)
+    argv = (
+        *(config.interpreter, "-m", "inference", spec.kind, str(job.files.path(layout.shard_spec(spec.id)))),
+        *("--run-dir", job.run_dir, "--token", job.token, "--epoch", str(job.epoch)),
+    )
+    return JobRequest(
+        token=job.token,
+        group=job.group,
+        max_running=min(job.max_running, config.limits.max_num_workers or job.max_running),
+        argv=argv,
+        run_dir=job.run_dir,
+        log_path=_log(spec),
+        job_dir=layout.job(job.token),
+        # Unbuffered, so that the log of a killed job ends where the job did.
+        env={**config.variables, "OPENCOMPASS_OPS_EPOCH": str(job.epoch), "PYTHONUNBUFFERED": "1"},
+        num_gpus=gpus,
+        num_procs=procs,
+        minutes=config.limits.minutes,
+    )
+
+
+async def _admitted(job: Job, seen: OnStatus) -> bool:
+    """Submit or adopt; False when the job shall not run, and does not."""
+    request = build_request(job)
+    poller = poller_for(job.config)
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            if not await poller.cluster.find(job.token):
+                async with poller.gate(job.group):
+                    await _submit(job, request, seen)
+            if not attempts.cancel_asked(job.files, job.token):
+                return True
+            await poller.cluster.cancel([job.token])
+            return await poller.cluster.find(job.token) is not None
+        except UnsureError as error:
+            log.warning("%s: not known whether the cluster has it, asked again: %s", job.token, error)
+            await asyncio.sleep(_jittered(pause))
+            pause = min(pause * 2, _MAX_UNSURE_PAUSE)
+
+
+async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
+    """Ask until the cluster takes the job or somebody cancels it."""
+    pause = 0.0
+    while not attempts.cancel_asked(job.files, job.token):
+        if await poller_for(job.config).cluster.submit(request) is not Admission.FULL:
+            return
+        if not pause:
+            reason = f"waiting: {request.max_running} of the run are alive, or no device is free"
+            seen(JobStatus(JobState.QUEUED, reason))
+        pause = min(pause + _FIRST_PAUSE, _MAX_FULL_PAUSE)
+        await asyncio.sleep(_jittered(pause))
+
+
+def _error_class(outcome: Outcome) -> type[JobError]:
+    return _CLASSES.get(outcome.error_type) or (JobFailed if outcome.retryable else JobRefused)
+
+
+def _size(config: ClusterConfig, spec: ShardSpec) -> tuple[int, int]:
+    """Devices and processes of the job; an evaluation needs none and one."""
+    if spec.kind != INFER:
+        return 0, 1
+    run_cfg = spec.model.get("run_cfg") or {}
+    return int(run_cfg.get("num_gpus", config.resources.num_gpus)), int(run_cfg.get("num_procs", 1))
+
+
+def _log(spec: ShardSpec) -> str:
+    return layout.log(spec.kind, spec.model_abbr, spec.parts[0].name)
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret

@@ -1,0 +1,78 @@
+"""Numbered steps that bring a results database to the schema this code knows.
+
+Each step is plain SQL that SQLite and PostgreSQL both understand. Once released a step is never
+edited; a change is a new step at the end.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, inspect, text
+
+from opencompass_ops.errors import InputError
+
+ADVISORY_LOCK = 0x6F63_6F70
+"""PostgreSQL advisory lock that one migrating process holds ("ocop")."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE run (
+            run_dir TEXT PRIMARY KEY, stamp TEXT NOT NULL, config TEXT NOT NULL, config_fingerprint TEXT NOT NULL,
+            mode TEXT NOT NULL, state TEXT NOT NULL, pairs INTEGER NOT NULL, scored INTEGER NOT NULL,
+            coverage TEXT NOT NULL, created_at TEXT NOT NULL)""",
+        """CREATE TABLE prediction (
+            path TEXT PRIMARY KEY, run_dir TEXT NOT NULL REFERENCES run (run_dir) ON DELETE CASCADE,
+            model TEXT NOT NULL, dataset TEXT NOT NULL, fingerprint TEXT NOT NULL, pair_fingerprint TEXT NOT NULL,
+            "start" INTEGER NOT NULL, stop INTEGER NOT NULL, total INTEGER NOT NULL, "count" INTEGER NOT NULL,
+            sha256 TEXT NOT NULL, weights_id TEXT NOT NULL, created_at TEXT NOT NULL)""",
+        "CREATE INDEX ix_prediction_run_dir ON prediction (run_dir)",
+        "CREATE INDEX ix_prediction_pair_fingerprint ON prediction (pair_fingerprint)",
+        """CREATE TABLE score (
+            run_dir TEXT NOT NULL REFERENCES run (run_dir) ON DELETE CASCADE,
+            model TEXT NOT NULL, dataset TEXT NOT NULL, metric TEXT NOT NULL, value DOUBLE PRECISION NOT NULL,
+            stderr DOUBLE PRECISION, n INTEGER NOT NULL, version TEXT NOT NULL, mode TEXT NOT NULL, step INTEGER,
+            evaluation_fingerprint TEXT NOT NULL, weights_id TEXT NOT NULL, path TEXT NOT NULL,
+            created_at TEXT NOT NULL, PRIMARY KEY (run_dir, model, dataset, metric))""",
+        "CREATE INDEX ix_score_evaluation_fingerprint ON score (evaluation_fingerprint)",
+        """CREATE TABLE sample (
+            evaluation_fingerprint TEXT NOT NULL, idx INTEGER NOT NULL, "row" TEXT NOT NULL, correct BOOLEAN,
+            score DOUBLE PRECISION, PRIMARY KEY (evaluation_fingerprint, idx))""",
+    ),
+)
+
+
+def migrate(connection: Connection) -> int:
+    """Apply every missing step, in the caller's transaction, one process at a time.
+
+    On SQLite the caller began with ``BEGIN IMMEDIATE``; on PostgreSQL an advisory lock is taken here
+    and released when the transaction ends.
+
+    :returns: the schema's number afterwards.
+    :raises InputError: the database was written by a newer version of this code.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
+    version = _version(connection)
+    known = len(MIGRATIONS)
+    if version > known:
+        raise InputError(
+            f"the results database has schema {version}, this version of opencompass-ops knows {known}; "
+            "upgrade opencompass-ops, or name another database in $OPENCOMPASS_OPS_DATABASE"
+        )
+    for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        _apply(connection, number, statements)
+    return known
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table("schema_version"):
+        connection.execute(text("CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL)"))
+    return connection.execute(text("SELECT max(version) FROM schema_version")).scalar() or 0
+
+
+def _apply(connection: Connection, number: int, statements: tuple[str, ...]) -> None:
+    for statement in statements:
+        connection.execute(text(statement))
+    record = text("INSERT INTO schema_version (version, applied_at) VALUES (:number, :now)")
+    connection.execute(record, {"number": number, "now": datetime.now(UTC).isoformat(timespec="seconds")})

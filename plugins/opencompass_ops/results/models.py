@@ -1,0 +1,78 @@
+"""The tables as queries see them. :mod:`opencompass_ops.results.migrations` creates them.
+
+Keys are natural (a run is its directory, a prediction its path), so that the same run ingested
+twice meets its own rows and the same SQL serves SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+run = Table(
+    "run",
+    metadata,
+    Column("run_dir", Text, primary_key=True),
+    Column("stamp", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("config_fingerprint", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("pairs", Integer, nullable=False),
+    Column("scored", Integer, nullable=False),
+    Column("coverage", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+
+def _of_run() -> ForeignKey:
+    return ForeignKey("run.run_dir", ondelete="CASCADE")
+
+
+prediction = Table(
+    "prediction",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("run_dir", Text, _of_run(), nullable=False, index=True),
+    Column("model", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("pair_fingerprint", Text, nullable=False, index=True),
+    Column("start", Integer, nullable=False),
+    Column("stop", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("weights_id", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+score = Table(
+    "score",
+    metadata,
+    Column("run_dir", Text, _of_run(), primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("stderr", Float),
+    Column("n", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("step", Integer),
+    Column("evaluation_fingerprint", Text, nullable=False, index=True),
+    Column("weights_id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+sample = Table(
+    "sample",
+    metadata,
+    Column("evaluation_fingerprint", Text, primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("row", Text, nullable=False),
+    Column("correct", Boolean),
+    Column("score", Float),
+)

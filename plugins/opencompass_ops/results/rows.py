@@ -1,0 +1,135 @@
+"""What the database holds, as plain values; importable without SQLAlchemy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KnownPrediction:
+    """A prediction file that answers rows ``start..stop-1`` of ``total`` of its pair.
+
+    :param fingerprint: of the part; the caller still checks the file against its manifest.
+    :param path: absolute path of the prediction file.
+    """
+
+    start: int
+    stop: int
+    total: int
+    fingerprint: str
+    path: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run directory.
+
+    :param run_dir: absolute; identifies the run.
+    :param state: ``complete`` when every pair has what the run was asked for, else ``partial``.
+    :param pairs: planned pairs of model x dataset.
+    :param scored: how many of them have a score.
+    :param coverage: the line that people read.
+    :param created_at: ISO 8601, UTC.
+    """
+
+    run_dir: str
+    stamp: str
+    config: str
+    config_fingerprint: str
+    mode: str
+    state: str
+    pairs: int
+    scored: int
+    coverage: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One prediction file of a run; see :class:`opencompass_ops.contract.records.Manifest`."""
+
+    path: str
+    run_dir: str
+    model: str
+    dataset: str
+    fingerprint: str
+    pair_fingerprint: str
+    start: int
+    stop: int
+    total: int
+    count: int
+    sha256: str
+    weights_id: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One metric of model x dataset in one run.
+
+    :param value: in the metric's own unit (OpenCompass's accuracy is a percentage).
+    :param stderr: standard error in the same unit, None when there are no per-sample scores for it.
+    :param n: samples scored.
+    :param version: first six digits of OpenCompass's prompt hash.
+    :param step: training step of the model, None when unknown.
+    :param path: absolute path of the result file.
+    """
+
+    run_dir: str
+    model: str
+    dataset: str
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+    version: str
+    mode: str
+    step: int | None
+    evaluation_fingerprint: str
+    weights_id: str
+    path: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """How one sample was scored.
+
+    :param idx: position in the dataset's selected rows, from 0.
+    :param row: what the scorer says about the row, "" when nothing.
+    :param correct: None when the metric knows no right and wrong.
+    """
+
+    evaluation_fingerprint: str
+    idx: int
+    row: str
+    correct: bool | None
+    score: float | None
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """What one pair of a run brings to the database.
+
+    :param scores: empty when the pair has no usable result; rows of an earlier ingest then stay.
+    """
+
+    model: str
+    dataset: str
+    predictions: tuple[PredictionRow, ...] = ()
+    scores: tuple[ScoreRow, ...] = ()
+    samples: tuple[SampleRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """One set of weights that has scores.
+
+    :param last_evaluated: ISO 8601, UTC.
+    """
+
+    model: str
+    step: int | None
+    weights_id: str
+    last_evaluated: str
+    datasets: tuple[str, ...]

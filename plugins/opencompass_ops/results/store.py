@@ -1,0 +1,199 @@
+"""The results database: an index of what run directories hold. The files stay the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, Select, Table, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from opencompass_ops.results import models
+from opencompass_ops.results.engine import default_url, open_engine, shown, transaction
+from opencompass_ops.results.migrations import migrate
+from opencompass_ops.results.rows import CheckpointRow, KnownPrediction, PairRows, RunRow, SampleRow, ScoreRow
+
+CHUNK = 500
+"""Values in one IN list; SQLite refused more than 32,766 parameters in a statement."""
+
+__all__ = ["Store", "default_url"]
+
+
+class Store:
+    """Opened by :meth:`open`; a context manager that closes its connections.
+
+    :param engine: of a database whose schema is current.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str | None = None) -> Store:
+        """Open and, under a lock, bring the schema up to date; several processes may do so at once.
+
+        :param url: SQLAlchemy URL of SQLite or PostgreSQL; None for :func:`default_url`.
+        :raises InputError: a bad URL, a missing driver, or a schema newer than this code.
+        :raises OpsError: the database cannot be reached.
+        """
+        engine = open_engine(url or default_url())
+        try:
+            with transaction(engine, write=True) as connection:
+                migrate(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return shown(self._engine.url)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def record_run(self, run: RunRow, pairs: Sequence[PairRows] = ()) -> None:
+        """Write a run and its pairs; writing the same again changes nothing.
+
+        A pair's prediction rows are replaced; its scores and samples too, unless it brings none. Each pair
+        is a transaction of its own: a large run must not keep other runs from writing. One that is
+        interrupted is completed by recording the run again.
+        """
+        with transaction(self._engine, write=True) as connection:
+            _upsert(connection, models.run, [run])
+        for pair in pairs:
+            with transaction(self._engine, write=True) as connection:
+                _record_pair(connection, run.run_dir, pair)
+
+    def find_predictions(self, pair_fingerprints: Iterable[str]) -> dict[str, list[KnownPrediction]]:
+        """Files that answer these pairs, newest first; only files that still exist.
+
+        The caller checks file against manifest before it links one.
+
+        :returns: an entry for each pair that has any.
+        """
+        known: dict[str, list[KnownPrediction]] = {}
+        table = models.prediction
+        columns = (table.c.start, table.c.stop, table.c.total, table.c.fingerprint, table.c.path)
+        for some in _chunks(pair_fingerprints):
+            query = select(table.c.pair_fingerprint, *columns).where(table.c.pair_fingerprint.in_(some))
+            for pair, *values in self._rows(query.order_by(table.c.created_at.desc(), table.c.path)):
+                found = KnownPrediction(*values)
+                if Path(found.path).is_file():
+                    known.setdefault(pair, []).append(found)
+        return known
+
+    def find_results(self, evaluation_fingerprints: Iterable[str]) -> dict[str, str]:
+        """Absolute path of the newest result file of each evaluation that still has one."""
+        found: dict[str, str] = {}
+        table = models.score
+        for some in _chunks(evaluation_fingerprints):
+            query = select(table.c.evaluation_fingerprint, table.c.path).where(table.c.evaluation_fingerprint.in_(some))
+            for fingerprint, path in self._rows(query.order_by(table.c.created_at.desc(), table.c.path)):
+                if fingerprint not in found and Path(path).is_file():
+                    found[fingerprint] = path
+        return found
+
+    def leaderboard(self, dataset: str | None = None, metric: str | None = None, limit: int = 20) -> list[ScoreRow]:
+        """The best scores of each dataset, version and metric, best first.
+
+        One row per set of weights: the one over most samples, of those the newest, so that a quick
+        look with a limit never hides a whole evaluation.
+
+        :param limit: rows per board.
+        """
+        table = models.score
+        board = (table.c.dataset, table.c.version, table.c.mode, table.c.metric)
+        order = (table.c.n.desc(), table.c.created_at.desc(), table.c.run_dir.desc())
+        query = select(table, _number((*board, table.c.model, table.c.weights_id), order).label("age"))
+        for column, wanted in ((table.c.dataset, dataset), (table.c.metric, metric)):
+            query = query if wanted is None else query.where(column == wanted)
+        newest = query.subquery()
+        c = newest.c
+        place = _number((c.dataset, c.version, c.mode, c.metric), (c.value.desc(), c.model)).label("place")
+        ranked = select(newest, place).where(c.age == 1).subquery()
+        columns = [ranked.c[column.name] for column in table.c]
+        top = select(*columns).where(ranked.c.place <= limit)
+        r = ranked.c
+        return self._scores(top.order_by(r.dataset, r.version, r.mode, r.metric, r.place))
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Every set of weights that has scores, by model name and step."""
+        c = models.score.c
+        keys = (c.model, c.step, c.weights_id)
+        last = func.max(c.created_at)
+        query = select(*keys, c.dataset, last).group_by(*keys, c.dataset).order_by(*keys, c.dataset)
+        groups: dict[tuple[str, int | None, str], list[tuple[str, str]]] = {}
+        for model, step, weights_id, dataset, when in self._rows(query):
+            groups.setdefault((model, step, weights_id), []).append((dataset, when))
+        rows = [
+            CheckpointRow(*key, max(when for _, when in seen), tuple(name for name, _ in seen))
+            for key, seen in groups.items()
+        ]
+        return sorted(rows, key=lambda row: (row.model, row.step is None, row.step or 0, row.last_evaluated))
+
+    def history(self, prefix: str = "", dataset: str | None = None, metric: str | None = None) -> list[ScoreRow]:
+        """Every score of the models whose name begins with ``prefix``, by dataset, metric, step and time."""
+        c = models.score.c
+        query = select(models.score).where(c.model.startswith(prefix, autoescape=True))
+        for column, wanted in ((c.dataset, dataset), (c.metric, metric)):
+            query = query if wanted is None else query.where(column == wanted)
+        return self._scores(query.order_by(c.dataset, c.metric, func.coalesce(c.step, -1), c.created_at, c.model))
+
+    def samples(self, evaluation_fingerprint: str) -> list[SampleRow]:
+        """The scored samples of one evaluation, in order."""
+        table = models.sample
+        query = select(table).where(table.c.evaluation_fingerprint == evaluation_fingerprint).order_by(table.c.idx)
+        return [SampleRow(*row) for row in self._rows(query)]
+
+    def _scores(self, query: Select[Any]) -> list[ScoreRow]:
+        return [ScoreRow(*row) for row in self._rows(query)]
+
+    def _rows(self, query: Select[Any]) -> list[Any]:
+        with transaction(self._engine, write=False) as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+
+def _record_pair(connection: Connection, run_dir: str, pair: PairRows) -> None:
+    for table, rows in ((models.prediction, pair.predictions), (models.score, pair.scores)):
+        if rows or table is models.prediction:
+            c = table.c
+            of_pair = (c.run_dir == run_dir) & (c.model == pair.model) & (c.dataset == pair.dataset)
+            connection.execute(delete(table).where(of_pair))
+            _upsert(connection, table, rows)
+    for fingerprint in sorted({row.evaluation_fingerprint for row in pair.samples}):
+        connection.execute(delete(models.sample).where(models.sample.c.evaluation_fingerprint == fingerprint))
+    _upsert(connection, models.sample, pair.samples)
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[object]) -> None:
+    """Write rows whose attributes are the table's columns."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    names = [column.name for column in table.c]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(upsert, [{name: getattr(row, name) for name in names} for row in rows])
+
+
+def _number(partition: tuple[Any, ...], order: tuple[Any, ...]) -> Any:
+    return func.row_number().over(partition_by=partition, order_by=order)
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    unique = sorted(set(values))
+    for at in range(0, len(unique), CHUNK):
+        yield unique[at : at + CHUNK]

@@ -1,0 +1,65 @@
+"""Text tables over database rows; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from opencompass_ops.results.rows import CheckpointRow, ScoreRow
+
+NOTHING = "no scores stored yet; run an evaluation first: opencompass-ops run CONFIG"
+
+
+def leaderboard_table(rows: Sequence[ScoreRow]) -> str:
+    """The stored scores, best first within each dataset, version and metric.
+
+    :param rows: from :meth:`opencompass_ops.results.store.Store.leaderboard`.
+    """
+    if not rows:
+        return NOTHING
+    header = ("dataset", "version", "metric", "#", "model", "step", "score", "± SE", "n", "evaluated")
+    return _table(header, [(*_place(rows, index), *_score(row)) for index, row in enumerate(rows)])
+
+
+def checkpoints_table(rows: Sequence[CheckpointRow]) -> str:
+    """The weights that have scores, by model name and step.
+
+    :param rows: from :meth:`opencompass_ops.results.store.Store.checkpoints`.
+    """
+    if not rows:
+        return NOTHING
+    header = ("model", "step", "weights", "last evaluated", "datasets")
+    return _table(header, [_checkpoint(row) for row in rows])
+
+
+def _place(rows: Sequence[ScoreRow], index: int) -> tuple[str, str, str, str]:
+    boards = [(row.dataset, row.version, row.metric) for row in rows]
+    board = boards[index]
+    place = index - boards.index(board) + 1
+    return (*board, str(place)) if place == 1 else ("", "", "", str(place))
+
+
+def _score(row: ScoreRow) -> tuple[str, ...]:
+    error = "-" if row.stderr is None else f"{row.stderr:.2f}"
+    return row.model, _step(row.step), f"{row.value:.2f}", error, str(row.n), _when(row.created_at)
+
+
+def _checkpoint(row: CheckpointRow) -> tuple[str, ...]:
+    weights = row.weights_id.rpartition(":")[2][:12]
+    return row.model, _step(row.step), weights or "-", _when(row.last_evaluated), ", ".join(row.datasets)
+
+
+def _step(step: int | None) -> str:
+    return "-" if step is None else str(step)
+
+
+def _when(moment: str) -> str:
+    return moment.replace("T", " ").removesuffix("+00:00") + " UTC"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    right = {"#", "step", "score", "± SE", "n"}
+    align = ["right" if name in right else "left" for name in header]
+    # Names and versions of digits only stay as they are.
+    return tabulate(rows, headers=header, disable_numparse=True, colalign=align)

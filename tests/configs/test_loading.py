@@ -1,0 +1,157 @@
+"""Configs that load, and what counts as read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from opencompass_ops.configs.load import LoadedConfig, load
+from opencompass_ops.configs.resolve import fingerprint
+
+BASE = "from opencompass.models import HuggingFaceBaseModel\nmodels = [dict(type=HuggingFaceBaseModel, path='m')]\n"
+READING = """
+import os
+from copy import deepcopy
+from opencompass.datasets import BBHDataset
+from mmengine.config import read_base
+with read_base():
+    from .base import models
+here = os.path.dirname(__file__)
+datasets = []
+for name in ['x']:
+    with open(os.path.join(here, 'hint.txt')) as stream:
+        hint = stream.read()
+    datasets.append(deepcopy(dict(type=BBHDataset, name=name, hint=hint, ids=(1, 2), labels={0: 'no', 1: 'yes'})))
+model = os.environ.get('TOKENIZER_MODEL', 'none')
+def shorten(text):
+    return text[:1]
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A config with a base and a text beside it."""
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "hint.txt").write_text("think")
+    (tmp_path / "eval_x.py").write_text(READING)
+    return tmp_path
+
+
+def test_the_standard_library_runs_and_everything_else_stays_a_name(tree: Path):
+    (loaded,) = load([tree / "eval_x.py"])
+    assert loaded.error == ""
+    assert loaded.values["models"] == [{"type": "opencompass.models.HuggingFaceBaseModel", "path": "m"}]
+    assert loaded.values["datasets"] == [
+        {
+            "type": "opencompass.datasets.BBHDataset",
+            "name": "x",
+            "hint": "think",
+            "ids": [1, 2],
+            "labels": {"0": "no", "1": "yes"},
+        }
+    ]
+    assert "shorten" not in loaded.values
+    assert "stream" not in loaded.values
+
+
+def test_what_was_read_is_known_and_python_itself_is_not_part_of_it(tree: Path):
+    (loaded,) = load([tree / "eval_x.py"])
+    assert sorted(Path(path).name for path in loaded.files) == ["base.py", "eval_x.py", "hint.txt"]
+    assert loaded.environment == {"TOKENIZER_MODEL": None}
+
+
+def test_the_fingerprint_follows_base_text_and_variable_and_nothing_else(tree: Path, monkeypatch: pytest.MonkeyPatch):
+    def current() -> str:
+        (loaded,) = load([tree / "eval_x.py"])
+        assert loaded.error == ""
+        return fingerprint(loaded)
+
+    first = current()
+    (tree / "other.txt").write_text("not read")
+    assert current() == first
+    (tree / "base.py").write_text(BASE + "# a remark\n")
+    second = current()
+    (tree / "hint.txt").write_text("think hard")
+    third = current()
+    monkeypatch.setenv("TOKENIZER_MODEL", "gpt-4")
+    fourth = current()
+    assert len({first, second, third, fourth}) == 4
+
+
+def test_the_fingerprint_does_not_depend_on_where_the_files_lie():
+    values = {"models": []}
+    here = LoadedConfig(Path("/a/x.py"), values, {"/a/x.py": "1", "/a/y.py": "2"})
+    there = LoadedConfig(Path("/b/x.py"), values, {"/b/z.py": "1", "/b/y.py": "2"})
+    assert fingerprint(here) == fingerprint(there)
+
+
+def test_secrets_and_own_settings_are_not_there_for_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "c.py").write_text("import os\nseen = sorted(os.environ)\ndict(os.environ)\n")
+    for name in ("OPENAI_API_KEY", "OPENCOMPASS_API_KEY", "OPENCOMPASS_OPS_DATABASE", "HOME", "OPENCOMPASS_CASE"):
+        monkeypatch.setenv(name, "x")
+    (loaded,) = load([tmp_path / "c.py"])
+    assert "OPENCOMPASS_CASE" in loaded.values["seen"]
+    assert not {"OPENAI_API_KEY", "OPENCOMPASS_API_KEY", "OPENCOMPASS_OPS_DATABASE", "HOME"} & set(
+        loaded.values["seen"]
+    )
+
+
+def test_a_base_named_by_its_package_is_found_in_a_config_folder(tmp_path: Path):
+    (tmp_path / "mine" / "models").mkdir(parents=True)
+    (tmp_path / "mine" / "models" / "m.py").write_text(BASE)
+    (tmp_path / "runs").mkdir()
+    eval_config = tmp_path / "runs" / "e.py"
+    eval_config.write_text(
+        "from mmengine.config import read_base\nwith read_base():\n"
+        "    from opencompass.configs.models.m import models as listed\n"
+    )
+    (found,) = load([eval_config], config_dirs=[tmp_path / "mine"])
+    (missing,) = load([eval_config])
+    assert found.values["listed"][0]["path"] == "m"
+    assert missing.error.startswith(f"{eval_config}:3: base config opencompass.configs.models.m not found")
+
+
+def test_a_base_named_by_its_package_is_found_in_an_unpacked_opencompass(tmp_path: Path):
+    folder = tmp_path / "opencompass" / "configs" / "models"
+    folder.mkdir(parents=True)
+    (folder / "m.py").write_text(BASE)
+    (tmp_path / "examples").mkdir()
+    eval_config = tmp_path / "examples" / "e.py"
+    eval_config.write_text(
+        "from mmengine.config import read_base\nwith read_base():\n"
+        "    from opencompass.configs.models.m import models\n"
+    )
+    (loaded,) = load([eval_config])
+    assert loaded.error == ""
+    assert [model["path"] for model in loaded.values["models"]] == ["m"]
+
+
+def test_old_style_bases_and_placeholders_work(tmp_path: Path):
+    (tmp_path / "base.py").write_text("models = [dict(type='M', path='m')]\n")
+    (tmp_path / "c.py").write_text("_base_ = ['./base.py']\nname = '{{ fileBasenameNoExtension }}'\n")
+    (loaded,) = load([tmp_path / "c.py"])
+    assert loaded.error == ""
+    assert loaded.values == {"models": [{"type": "M", "path": "m"}], "name": "c"}
+
+
+def test_data_beside_the_configs_is_readable_once_it_is_named(tmp_path: Path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "names.txt").write_text("a b")
+    config = tmp_path / "configs" / "c.py"
+    config.write_text("names = open('./data/names.txt').read().split()\n")
+    (named,) = load([config], data_dir=tmp_path)
+    (unnamed,) = load([config])
+    assert named.values["names"] == ["a", "b"]
+    assert "FileNotFoundError" in unnamed.error
+
+
+def test_options_change_the_values_and_the_fingerprint(tmp_path: Path):
+    (tmp_path / "c.py").write_text("models = [dict(type='M', path='m')]\n")
+    (plain,) = load([tmp_path / "c.py"])
+    (changed,) = load([tmp_path / "c.py"], cfg_options=["models.0.batch_size=8"])
+    (wrong,) = load([tmp_path / "c.py"], cfg_options=["models.1.batch_size=8"])
+    assert changed.values["models"][0]["batch_size"] == 8
+    assert fingerprint(plain) != fingerprint(changed)
+    assert "models.1" in wrong.error
+    assert wrong.values == {}

@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+
 from opencompass_ops.contract.probe import ModelProbe
 from opencompass_ops.planning import fingerprint
 from opencompass_ops.planning.fingerprint import evaluation_fingerprint, pair_fingerprint, part_fingerprint

@@ -3,6 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.partition import Candidate, Naive, NumWorker, Piece, Size, row_cost
 

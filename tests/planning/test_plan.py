@@ -4,6 +4,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, RequestProbe
 from opencompass_ops.contract.spec import ShardSpec

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.planning.ranges import base_range, slices
 
 

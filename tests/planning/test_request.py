@@ -3,6 +3,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.errors import InputError
 from opencompass_ops.planning.request import Request
 

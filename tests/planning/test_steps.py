@@ -1,4 +1,5 @@
 import pytest
+
 from opencompass_ops.planning.steps import training_step
 
 

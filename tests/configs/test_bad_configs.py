@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops.configs.load import LoadedConfig, load
 
 GOOD = "models = [dict(type='M', path='m')]\n"

@@ -131,6 +131,17 @@ def test_answered_parts_leave_and_the_rest_is_dealt_out_again():
     assert [[piece.name for piece in shard] for shard in sized] == [["a_1"], ["a_3"]]
 
 
+def test_a_shard_may_be_exactly_full():
+    candidates = [Candidate(dataset(abbr), 10, 10) for abbr in "ab"]
+    assert [len(shard) for shard in Size(400).shards(candidates)] == [2]
+    assert [len(shard) for shard in Size(399).shards(candidates)] == [1, 1]
+
+
+@pytest.mark.parametrize(("rows", "names"), [(16, ["a"]), (17, ["a_0", "a_1"])])
+def test_a_dataset_is_split_once_it_has_more_rows_than_a_part_needs(rows, names):
+    assert [piece.name for piece in NumWorker(4).tile(Candidate(dataset("a"), rows, rows))] == names
+
+
 def test_a_part_file_of_another_layout_does_not_count():
     shards = NumWorker(1).shards([Candidate(dataset("a"), 64, 64, done={"a_0"})])
     assert [[piece.name for piece in shard] for shard in shards] == [["a"]]

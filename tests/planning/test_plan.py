@@ -229,6 +229,13 @@ def test_a_result_does_not_stand_while_its_predictions_are_made_again():
     assert len(output.plan.evaluations) == 1
 
 
+def test_a_result_stands_however_its_predictions_were_split():
+    given = case(rows={"gen": 40}, max_num_workers=2)
+    scored = {make_plan(given).plan.pairs[0].fingerprint: "/old/result.json"}
+    whole = dataclasses.replace(with_known(given, known(given, (0, 40))), known_results=scored)
+    assert [result.source for result in make_plan(whole).result_adoptions] == ["/old/result.json"]
+
+
 def test_mode_infer_scores_nothing():
     output = make_plan(case(mode="infer"))
     assert len(output.plan.shards) == 1
@@ -374,6 +381,14 @@ def test_the_description_is_the_golden_one(repo):
     text = describe(make_plan(dataclasses.replace(given, known_results=scored, warnings=("look twice",))))
     text = re.sub(r"-[0-9a-f]{6}  ", "-######  ", text)
     assert text + "\n" == (repo / "tests/golden/planning/describe.txt").read_text()
+
+
+def test_the_tiling_with_the_fewest_parts_is_taken():
+    ranges = [(0, 5), (5, 10), (0, 3), (3, 10), (0, 10), (0, 1), (1, 2), (2, 10)]
+    parts = [KnownPart(start, stop, 10, "f", f"{start}-{stop}") for start, stop in ranges]
+    assert [part.path for part in find_tiling(parts, 10)] == ["0-10"]
+    parts.pop(4)
+    assert [part.path for part in find_tiling(parts, 10)] == ["0-3", "3-10"]
 
 
 bounds = st.lists(st.integers(0, 12), min_size=2, max_size=2, unique=True).map(sorted)

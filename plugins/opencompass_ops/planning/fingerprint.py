@@ -5,7 +5,7 @@ What is not known to be harmless counts, so an unknown setting costs a new run a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from typing import Any
 
@@ -69,10 +69,10 @@ def part_fingerprint(pair: str, start: int, stop: int) -> str:
     return codec.digest({"pair": pair, "start": start, "stop": stop})
 
 
-def evaluation_fingerprint(parts: Sequence[str], dataset: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    """Identity of a score.
+def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """Identity of a score; how the predictions are split into parts does not count.
 
-    :param parts: fingerprints of the predictions' parts, in order.
+    :param pair: fingerprint of the pair.
     :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
     :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
     """
@@ -80,7 +80,7 @@ def evaluation_fingerprint(parts: Sequence[str], dataset: Mapping[str, Any], mod
     return codec.digest(
         {
             "evaluation_revision": EVALUATION_REVISION,
-            "parts": list(parts),
+            "pair": pair,
             "eval_cfg": _without(_table(dataset, "eval_cfg"), _HARMLESS_EVAL),
             "output_column": _table(dataset, "reader_cfg").get("output_column"),
             "replicas": [dataset.get("n"), dataset.get("k")],

@@ -88,8 +88,7 @@ class SplitPair:
     @property
     def evaluation_fingerprint(self) -> str:
         """Identity of the pair's score."""
-        parts = [part.fingerprint for part in self.parts]
-        return evaluation_fingerprint(parts, self.pair.dataset, self.pair.model)
+        return evaluation_fingerprint(self.pair.fingerprint, self.pair.dataset, self.pair.model)
 
     def candidate(self) -> Candidate:
         """What is left for the partitioner to deal out."""

@@ -23,8 +23,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.command == "probe":
         from inference.probe import main_probe
 
-        main_probe(arguments.request, arguments.report)
-        return 0
+        return main_probe(arguments.request, arguments.report)
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
     job_id = arguments.job_id or os.environ.get(JOB_ID_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}"

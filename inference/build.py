@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Union
 
-from inference.datasets import Rows
+from inference.datasets import Rows, output_column
 from inference.loaders import Row
 from inference.meta_template import CHAT_META, GENERATE, RANK, MetaTemplate, to_text, to_turns
 from inference.problems import InputProblem
@@ -124,7 +124,7 @@ def _plan_prompts(
     prompt_template, ice_template = _templates(infer_cfg)
     return _Builder(
         rows=rows,
-        output_column=(dataset_cfg.get("reader_cfg") or {}).get("output_column"),
+        output_column=output_column(dataset_cfg),
         mode=mode,
         labels=_labels(infer_cfg, prompt_template) if mode == RANK else (),
         prompt_template=prompt_template,

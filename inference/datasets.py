@@ -9,7 +9,7 @@ from typing import Any
 from inference.loaders import LOADERS, Row, Splits
 from inference.problems import InputProblem
 from inference.ranges import select
-from inference.registry import build_kwargs
+from inference.registry import build_kwargs, section
 
 OWN_KEYS = ("abbr", "reader_cfg", "infer_cfg", "eval_cfg", "n", "k")
 """Keys of a dataset config that are not the loader's."""
@@ -49,10 +49,27 @@ def load_rows(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
         raise InputProblem(f"dataset {abbr}: {problem}") from problem
 
 
-def input_columns(reader_cfg: dict[str, Any]) -> list[str]:
-    """The columns a template may show; a string holds several, split at spaces."""
-    columns = reader_cfg.get("input_columns", [])
-    return columns.split() if isinstance(columns, str) else list(columns)
+def output_column(dataset_cfg: dict[str, Any]) -> str | None:
+    """The column with the references, None when the dataset has none.
+
+    :raises InputProblem: it is no name.
+    """
+    column = section(dataset_cfg, "reader_cfg").get("output_column")
+    if column is not None and not isinstance(column, str):
+        raise InputProblem(f"reader_cfg.output_column must be a column's name or None, not {column!r}")
+    return column or None
+
+
+def input_columns(dataset_cfg: dict[str, Any]) -> list[str]:
+    """The columns a template may show; a string holds several, split at spaces.
+
+    :raises InputProblem: they are no names.
+    """
+    columns = section(dataset_cfg, "reader_cfg").get("input_columns", [])
+    names = columns.split() if isinstance(columns, str) else columns
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise InputProblem(f"reader_cfg.input_columns must be names of columns, not {columns!r}")
+    return list(names)
 
 
 def data_path(path: Any, data_dir: str) -> Path:
@@ -83,9 +100,8 @@ def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
         splits = loader(path, **kwargs)
     except TypeError as error:
         raise InputProblem(f"{type_}: {error}; correct the options {kwargs!r}") from error
-    reader = dataset_cfg.get("reader_cfg") or {}
-    rows = _rows(splits, reader)
-    _check_columns(rows, reader)
+    rows = _rows(splits, section(dataset_cfg, "reader_cfg"))
+    _check_columns(rows, dataset_cfg)
     return rows
 
 
@@ -104,9 +120,9 @@ def _rows(splits: Splits, reader: dict[str, Any]) -> Rows:
     )
 
 
-def _check_columns(rows: Rows, reader: dict[str, Any]) -> None:
-    output = reader.get("output_column")
-    wanted = [*input_columns(reader), *([output] if output else [])]
+def _check_columns(rows: Rows, dataset_cfg: dict[str, Any]) -> None:
+    output = output_column(dataset_cfg)
+    wanted = [*input_columns(dataset_cfg), *([output] if output else [])]
     for number in rows.selected:
         missing = next((column for column in wanted if column not in rows.test[number]), None)
         if missing is not None:

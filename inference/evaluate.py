@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from opencompass_ops.contract import codec, layout
@@ -14,7 +13,8 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
-from inference.datasets import Rows, load_rows
+from inference.claim import now
+from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import details
 from inference.problems import InputProblem, MissingPredictions
 from inference.scoring import Scores, score
@@ -99,7 +99,7 @@ def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str
             f"dataset {abbr}: {len(rows.selected)} rows are selected, but {total} were answered; "
             "the data changed since the plan, plan again"
         )
-    column = (dataset_cfg.get("reader_cfg") or {}).get("output_column")
+    column = output_column(dataset_cfg)
     for index, entry in enumerate(entries):
         if column and "gold" in entry and entry["gold"] != rows[index][column]:
             raise InputProblem(
@@ -122,7 +122,16 @@ def _write(
     body = text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
     files.write(layout.samples(spec.model_abbr, first.dataset_abbr), samples)
     files.write(path, body)
-    manifest = Manifest(
+    manifest = _manifest(spec, token, path, body, samples, predictions, scores).to_json().encode()
+    files.write(layout.manifest(path), manifest)
+    return {layout.manifest(path): codec.digest_bytes(manifest)}
+
+
+def _manifest(
+    spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: _Predictions, scores: Scores
+) -> Manifest:
+    first = spec.parts[0]
+    return Manifest(
         file=path.rsplit("/", 1)[-1],
         sha256=codec.digest_bytes(body),
         model=spec.model_abbr,
@@ -136,19 +145,16 @@ def _write(
         fingerprint=spec.evaluation_fingerprint,
         pair_fingerprint=first.pair_fingerprint,
         weights_id=spec.weights_id,
-        created_at=datetime.now(UTC).isoformat(),
+        created_at=now(),
         details={
             "metrics": [_metric(scores)],
             "health": _health(predictions, scores),
-            "samples_sha256": codec.digest_bytes(samples.encode()),
+            "samples_sha256": codec.digest_bytes(samples),
         },
     )
-    manifest_body = manifest.to_json().encode()
-    files.write(layout.manifest(path), manifest_body)
-    return {layout.manifest(path): codec.digest_bytes(manifest_body)}
 
 
-def _samples(rows: Rows, scores: Scores) -> str:
+def _samples(rows: Rows, scores: Scores) -> bytes:
     lines = []
     for index, correct in enumerate(scores.scored.correct):
         sample = {
@@ -160,7 +166,7 @@ def _samples(rows: Rows, scores: Scores) -> str:
             "score": float(correct),
         }
         lines.append(json.dumps(sample, default=str))
-    return "\n".join(lines) + "\n"
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _metric(scores: Scores) -> dict[str, Any]:

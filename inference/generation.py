@@ -122,12 +122,14 @@ class Generation:
         device = self._model.device
         # Sampling restarts from the batch's own seed, so that a resumed part draws what an undisturbed one draws.
         torch.manual_seed(_seed(self._decoding.seed, first))
-        with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=torch.tensor(ids, device=device),
-                attention_mask=torch.tensor(mask, device=device),
-                **self._settings(width),
-            )
+        inputs = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+        try:
+            with torch.inference_mode():
+                output = self._model.generate(**inputs, **self._settings(width))
+        except (ValueError, TypeError) as error:  # transformers' words for settings it does not take
+            raise InputProblem(
+                f"the model refuses to generate ({error}); correct generation_kwargs {self._decoding.kwargs!r}"
+            ) from error
         generated: list[list[int]] = output[:, width:].tolist()
         return generated
 

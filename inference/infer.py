@@ -17,6 +17,7 @@ from inference.claim import now
 from inference.heartbeat import Progress
 from inference.identity import weights_identity
 from inference.problems import InputProblem
+from inference.startup import import_work
 
 Launch = Callable[[Sequence[Part]], None]
 """Journals the parts' missing items with several processes; returns when all have ended well."""
@@ -39,9 +40,8 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, la
     for part in wanted:
         journal.repair(files, spec.model_abbr, part)
     if launch is None:
-        from inference.work import work  # torch takes seconds to import; the parent of worker processes needs none
-
-        work(files, spec, wanted, progress, lambda part: write_part(files, spec, part, token))
+        progress.phase = "loading"
+        import_work().work(files, spec, wanted, progress, lambda part: write_part(files, spec, part, token))
         return
     try:
         launch(wanted)

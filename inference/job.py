@@ -21,6 +21,7 @@ from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
 from inference import parallel
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
+from inference.startup import import_work
 
 DONE = 0
 FAILED = 1
@@ -55,7 +56,14 @@ def run_job(kind: str, shard: str, run_dir: str, attempt: Attempt) -> int:
     :param run_dir: the run directory as this machine sees it.
     :returns: the exit code, the same as in the exit record.
     """
-    files = LocalFiles(run_dir)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return _run_job(kind, shard, LocalFiles(run_dir), attempt)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_job(kind: str, shard: str, files: LocalFiles, attempt: Attempt) -> int:
     holder = take_claim(files, attempt)
     if holder != attempt.job_id:
         print(f"job {holder} holds {attempt.token}; this one ({attempt.job_id}) does nothing", flush=True)
@@ -94,24 +102,26 @@ def run_worker(shard: str, run_dir: str, token: str) -> int:
 
     def answer() -> None:
         from inference.infer import unanswered
-        from inference.work import Share, work
 
-        spec = read_spec(shard, INFER)
-        work(files, spec, unanswered(files, spec), Progress(), lambda part: None, Share(rank, world))
+        spec, work = read_spec(shard, INFER), import_work()
+        share = work.Share(rank, world)
+        work.work(files, spec, unanswered(files, spec), Progress(), lambda part: None, share)
 
     ending = guard(answer)
     if ending.returncode in (FAILED, REFUSED):
         said = {"error_type": ending.error_type, "error": ending.error, "retryable": ending.retryable}
         files.write(layout.job(token, parallel.failure_name(rank)), json.dumps(said))
-    return ending.returncode
+    # torchrun stops every worker when one fails; what this one refuses must not cost the others their share.
+    return DONE if ending.returncode == REFUSED else ending.returncode
 
 
 def guard(action: Callable[[], None]) -> Ending:
     """Run the work at the process's edge: whatever it raises is printed for the log and told in one line.
 
-    SIGTERM ends the work where it is; journals close on the way out.
+    SIGTERM ends the work where it is; journals close on the way out. Afterwards it is ignored, so that a second one
+    cannot keep the exit record from being written.
     """
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         action()
     except Terminated:
@@ -124,7 +134,7 @@ def guard(action: Callable[[], None]) -> Ending:
         sys.stderr.flush()
         return classify(error)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return Ending(DONE)
 
 

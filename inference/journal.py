@@ -130,7 +130,7 @@ def _load(line: bytes) -> dict[str, Any]:
 
 
 def _is_foreign(line: bytes, fingerprint: str) -> bool:
-    return _load(line).get("fingerprint", fingerprint) != fingerprint
+    return bool(_load(line).get("fingerprint", fingerprint) != fingerprint)
 
 
 def _parse(line: bytes, part: Part) -> Answer | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO, Union
+from typing import Any, Union
 
 from inference.problems import InputProblem
 from inference.registry import Registry
@@ -22,11 +23,17 @@ LOADERS: Registry[Callable[..., Splits]] = Registry("dataset")
 _OPTION = re.compile(r"^\(([A-Z])\) ?(.*)$")
 
 
-def _open(path: Path) -> TextIO:
+def _read(path: Path) -> str:
+    """The text of a data file; a byte order mark is dropped.
+
+    Only what stays as it is until somebody acts is a problem of the input; a failing disk may be tried again.
+    """
     try:
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
         raise InputProblem(f"{path} cannot be read ({error.strerror}); put the data there") from error
+    except UnicodeDecodeError as error:
+        raise InputProblem(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
 
 
 def read_jsonl(path: Path) -> list[Row]:
@@ -34,9 +41,8 @@ def read_jsonl(path: Path) -> list[Row]:
 
     :raises InputProblem: the file cannot be read, or a line is no JSON object.
     """
-    with _open(path) as stream:
-        lines = enumerate(stream, 1)
-        return [_object(line, f"{path}:{number}") for number, line in lines if line.strip()]
+    lines = enumerate(_read(path).split("\n"), 1)
+    return [_object(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
 
 def _object(text: str, where: str) -> Row:
@@ -54,14 +60,16 @@ def read_csv(path: Path) -> list[Row]:
 
     :raises InputProblem: the file cannot be read, or a record has more or fewer fields than the header.
     """
-    with _open(path) as stream:
-        reader = csv.DictReader(stream)
-        rows = []
+    reader = csv.DictReader(io.StringIO(_read(path), newline=""), strict=True)
+    rows = []
+    try:
         for row in reader:
             if None in row or None in row.values():
                 raise InputProblem(f"{path}:{reader.line_num}: not as many fields as the header has; repair the line")
             rows.append(dict(row))
-        return rows
+    except csv.Error as error:
+        raise InputProblem(f"{path}:{reader.reader.line_num}: {error}; repair the line") from error
+    return rows
 
 
 def _splits(path: Path, suffix: str, read: Callable[[Path], list[Row]]) -> Splits:
@@ -101,8 +109,7 @@ def bbh(path: Path, *, name: str) -> Splits:
 
 def _examples(path: Path, name: str) -> list[Row]:
     file = path / f"{name}.json"
-    with _open(file) as stream:
-        examples = _object(stream.read(), str(file)).get("examples")
+    examples = _object(_read(file), str(file)).get("examples")
     if not isinstance(examples, list) or not all(isinstance(row, dict) for row in examples):
         raise InputProblem(f"{file} has no list 'examples' of objects; it is no BIG-Bench Hard file")
     return examples

@@ -62,8 +62,9 @@ def run_workers(
             progress.phase = "running" if watched.grew else "loading"
     finally:
         _stop(group)
-    if group.returncode:
-        raise _failure(files, token, processes, group.returncode)
+    failure = _failure(files, token, processes, group.returncode)
+    if failure is not None:
+        raise failure
 
 
 def failure_name(rank: int) -> str:
@@ -111,13 +112,15 @@ def _stop(group: subprocess.Popen[bytes]) -> None:
         group.wait()
 
 
-def _failure(files: LocalFiles, token: str, processes: int, returncode: int) -> WorkerFailed:
+def _failure(files: LocalFiles, token: str, processes: int, returncode: int) -> WorkerFailed | None:
     for rank in range(processes):
         try:
             said = json.loads(files.read(layout.job(token, failure_name(rank))))
         except FileNotFoundError:
             continue
         return WorkerFailed(f"worker {rank}: {said['error']}", said["error_type"], said["retryable"])
+    if returncode == 0:
+        return None
     return WorkerFailed(f"torchrun ended with {returncode} and no worker said why; see the log")
 
 

@@ -8,6 +8,7 @@ A config names one by its registered name (``first-capital``) or by its function
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,13 +30,11 @@ def open_postprocessor(config: Any, where: str) -> Callable[[str], Any]:
         return lambda text: text
     type_, kwargs = build_kwargs(config, where)
     function = POSTPROCESSORS.find(type_)
-    if not kwargs:
-        return function
     try:
-        function("", **kwargs)
+        inspect.signature(function).bind("", **kwargs)
     except TypeError as error:
-        raise InputProblem(f"{where}: {error}; correct the options {kwargs!r}") from error
-    return lambda text: function(text, **kwargs)
+        raise InputProblem(f"{where} {type_}: {error}; correct the options {kwargs!r}") from error
+    return (lambda text: function(text, **kwargs)) if kwargs else function
 
 
 @POSTPROCESSORS.add("general", "general_postprocess")

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
             weights_id=weights_identity(folder, cache_dir),
             tokenizer_id=tokenizer_identity(config.get("tokenizer_path") or folder),
         )
-    except (InputProblem, OSError) as problem:
-        return ModelProbe(abbr=abbr, error=f"model {abbr}: {problem}")
+    except Exception as error:  # the process's edge: whatever one model's config provokes stands in its entry
+        return ModelProbe(abbr=abbr, error=f"model {abbr}: {_told(error)}")
 
 
 def _check_adapter(config: dict[str, Any]) -> None:
@@ -98,8 +99,16 @@ def _dataset(
         models = [model for model in request.models if model.get("abbr") in usable]
         pairs = [RequestProbe(m["abbr"], abbr, digests.of(m, config, rows, request.limit)) for m in models]
         return DatasetProbe(abbr=abbr, rows=len(rows.test), selected=selected), pairs
-    except (InputProblem, OSError) as problem:
-        return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=str(problem)), []
+    except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
+        named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
+        return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=named), []
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, (InputProblem, OSError)):
+        return str(error)
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}; its config has a shape nobody thought of, see the probe's log"
 
 
 @dataclass

@@ -149,6 +149,8 @@ class PromptTemplate:
             return chosen
         if not isinstance(chosen, dict) or not isinstance(chosen.get("round"), list):
             raise InputProblem(f"a dialogue template needs a list 'round', not {chosen!r}")
+        if not all(_is_item(item) for name in _SECTIONS & set(chosen) for item in _as_list(chosen[name])):
+            raise InputProblem(f"a dialogue template holds strings and turns {{role, prompt}}, not {chosen!r}")
         if as_example:
             return _section("ice", chosen["round"])
         prompt = _section("begin", chosen["begin"]) if "begin" in chosen else []
@@ -157,8 +159,17 @@ class PromptTemplate:
 
 
 def _section(name: str, items: Any) -> list[Item]:
-    body = items if isinstance(items, list) else [items]
-    return [{"section": name, "pos": "begin"}, *body, {"section": name, "pos": "end"}]
+    return [{"section": name, "pos": "begin"}, *_as_list(items), {"section": name, "pos": "end"}]
+
+
+def _as_list(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else [items]
+
+
+def _is_item(item: Any) -> bool:
+    if isinstance(item, str):
+        return True
+    return isinstance(item, dict) and isinstance(item.get("role"), str) and isinstance(item.get("prompt", ""), str)
 
 
 class RawPromptTemplate:

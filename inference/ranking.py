@@ -15,7 +15,7 @@ import torch
 
 from inference.problems import InputProblem
 from inference.requests import RankingRequest
-from inference.tokens import Encoded, Tokens
+from inference.tokens import Tokens
 
 
 class Ranking:
@@ -35,21 +35,22 @@ class Ranking:
         self._encoded = [[next(rows) for _ in request.prompts] for request in requests]
         self._tokens = tokens
         self.lengths = [max(len(row.ids) for row in item) for item in self._encoded]
-        self.rows = [len(item) for item in self._encoded]
+        # Equal rows (labels that truncation made equal) are scored once: in batches of different width they would
+        # differ in the last bits, and a tie would not go to the first label.
+        self._distinct = [list(dict.fromkeys(row.ids for row in item)) for item in self._encoded]
+        self.rows = [len(item) for item in self._distinct]
         self.truncated = [any(row.truncated for row in item) for item in self._encoded]
 
     def answer(self, batch: Sequence[int]) -> list[dict[str, Any]]:
         """The prediction file's entries of a batch of items, in its order."""
-        rows = [row for item in batch for row in self._encoded[item]]
-        sums = [value for start in range(0, len(rows), self._budget) for value in self._score(rows, start)]
-        scores = iter(sums)
-        return [self._entry(item, [next(scores) for _ in self._encoded[item]]) for item in batch]
+        rows = [ids for item in batch for ids in self._distinct[item]]
+        chunks = [rows[start : start + self._budget] for start in range(0, len(rows), self._budget)]
+        scores = iter([value for chunk in chunks for value in score(self._model, chunk)])
+        return [self._entry(item, {ids: next(scores) for ids in self._distinct[item]}) for item in batch]
 
-    def _score(self, rows: Sequence[Encoded], start: int) -> list[float]:
-        return score(self._model, [row.ids for row in rows[start : start + self._budget]])
-
-    def _entry(self, item: int, sums: list[float]) -> dict[str, Any]:
+    def _entry(self, item: int, surprises: dict[tuple[int, ...], float]) -> dict[str, Any]:
         request = self._requests[item]
+        sums = [surprises[row.ids] for row in self._encoded[item]]
         counts = [len(row.ids) for row in self._encoded[item]]
         perplexities = [value / count for value, count in zip(sums, counts, strict=True)]
         if not all(math.isfinite(value) for value in perplexities):

@@ -57,6 +57,17 @@ class Registry(Generic[Entry]):
         )
 
 
+def section(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of a config such as ``reader_cfg``; empty when there is none.
+
+    :raises InputProblem: it is no dict.
+    """
+    found = config.get(key) or {}
+    if not isinstance(found, dict):
+        raise InputProblem(f"{key} must be a dict, not {found!r}")
+    return found
+
+
 def build_kwargs(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
     """A ``dict(type=..., **kwargs)`` config as its type and its keyword arguments.
 

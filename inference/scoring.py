@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inference.datasets import output_column
 from inference.evaluators import EVALUATORS, Evaluator, Scored
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
 from inference.problems import InputProblem
-from inference.registry import build_kwargs
+from inference.registry import build_kwargs, section
 
 _NOT_SCORED = "the dataset has no eval_cfg with an evaluator; add one, or run with mode infer"
 
@@ -39,7 +40,7 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
     :raises InputProblem: they are.
     """
     try:
-        eval_cfg = dataset_cfg.get("eval_cfg") or {}
+        eval_cfg = section(dataset_cfg, "eval_cfg")
         if "evaluator" in eval_cfg:
             _evaluator(eval_cfg)
         for key in ("dataset_postprocessor", "pred_postprocessor"):
@@ -56,8 +57,7 @@ def score(model_cfg: dict[str, Any], dataset_cfg: dict[str, Any], predictions: l
 
     :raises InputProblem: nothing to score, several predictions for one row, no references, or an unknown type.
     """
-    eval_cfg = dataset_cfg.get("eval_cfg") or {}
-    column = (dataset_cfg.get("reader_cfg") or {}).get("output_column")
+    eval_cfg, column = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg)
     if not rows:
         raise InputProblem("there is no row to score; check test_range and limit")
     if not column:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
+import transformers.modeling_utils  # noqa: F401  # would else be imported late, see startup.py
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
+from transformers.utils import logging as transformers_logging
 
 from inference import journal
 from inference.batches import plan_batches
@@ -59,6 +61,7 @@ def work(
     :raises InputProblem: model or data are not what they must be.
     """
     progress.phase = "loading"
+    transformers_logging.disable_progress_bar()  # noise in a log file
     tokens = load_tokens(spec.model)
     model = load_model(spec.model, place(share.world))
     print(READY, flush=True)
@@ -108,10 +111,12 @@ def _answer_part(
 ) -> None:
     restored = journal.read(files, spec.model_abbr, part)
     batches = plan_batches(answerer.lengths, answerer.rows, batch_size(spec, part))
-    mine = [batch for batch in batches[share.rank :: share.world] if any(item not in restored for item in batch)]
+    share_of = batches[share.rank :: share.world]
+    mine = [batch for batch in share_of if any(item not in restored for item in batch)]
     cut = sum(answerer.truncated)
     print(f"{part.name}: {part.count} items, {len(mine)} batches to answer, {cut} prompts truncated", flush=True)
-    progress.done += len(restored)
+    kept = sum(item in restored for batch in share_of for item in batch)
+    progress.done += kept
     answered, reported = 0, time.monotonic()
     with Journal(files, spec.model_abbr, part, share.rank) as book:
         for number, batch in enumerate(mine, 1):
@@ -124,4 +129,4 @@ def _answer_part(
             if time.monotonic() - reported > _REPORT_SECONDS:
                 print(f"{part.name}: batch {number} of {len(mine)}, {answered} items answered", flush=True)
                 reported = time.monotonic()
-    print(f"{part.name}: answered {answered} items, {len(restored)} restored from the journal", flush=True)
+    print(f"{part.name}: answered {answered} items, {kept} restored from the journal", flush=True)

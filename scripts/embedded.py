@@ -100,7 +100,7 @@ class EmbeddedAirflow:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *COMPONENTS[component]],
                 env=self._env,
-                cwd=self.home.folder,
+                cwd=ROOT,  # where relative folders of a request start
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.clusters import attempts
-from opencompass_ops.clusters.attempts import Outcome as Outcome  # triggers and operators know only this module
+from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.poller import poller_for
@@ -45,6 +45,12 @@ _MAX_UNSURE_PAUSE = 60.0
 _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 30
 _KILLED_FROM_OUTSIDE = (-9, -15)  # SIGKILL, SIGTERM: the kernel's OOM killer, a host going down
+
+_CLASSES: dict[str, type[JobError]] = {
+    "JobCancelled": JobCancelled,
+    "InfrastructureError": InfrastructureError,
+    "MissingPredictions": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
+}
 
 
 @dataclass(frozen=True)
@@ -294,10 +300,7 @@ async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
 
 
 def _error_class(outcome: Outcome) -> type[JobError]:
-    for kind in (JobCancelled, InfrastructureError, MissingParts):
-        if kind.__name__ == outcome.error_type:
-            return kind
-    return JobFailed if outcome.retryable else JobRefused
+    return _CLASSES.get(outcome.error_type) or (JobFailed if outcome.retryable else JobRefused)
 
 
 def _size(config: ClusterConfig, spec: ShardSpec) -> tuple[int, int]:

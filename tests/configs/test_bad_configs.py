@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops.configs.load import LoadedConfig, load
 
 GOOD = "models = [dict(type='M', path='m')]\n"
@@ -25,7 +26,7 @@ BAD = {
     ),
     "several": ("from x.y import z\nimport os, sys\n", ":2: several modules in one import"),
     "raising": ("a = 1\nb = a / 0\n", ":2: ZeroDivisionError: division by zero"),
-    "third_party_call": ("from opencompass.utils import f\na = f(1)\n", ":2: "),
+    "third_party_call": ("from opencompass.utils import f\na = f(1)\n", ":2: calls what it imported"),
     "endless": ("while True:\n    pass\n", "still running after 1 s"),
     "sleeping": ("import time\ntime.sleep(60)\n", "still running after 1 s"),
     "memory": ("a = []\nwhile True:\n    a.append('x' * 2**22)\n", "needs more than 200 MB of memory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.resolve import fingerprint
 
@@ -16,10 +17,9 @@ from opencompass.datasets import BBHDataset
 from mmengine.config import read_base
 with read_base():
     from .base import models
-here = os.path.dirname(__file__)
 datasets = []
 for name in ['x']:
-    with open(os.path.join(here, 'hint.txt')) as stream:
+    with open(os.path.join(os.path.dirname(__file__), 'hint.txt')) as stream:
         hint = stream.read()
     datasets.append(deepcopy(dict(type=BBHDataset, name=name, hint=hint, ids=(1, 2), labels={0: 'no', 1: 'yes'})))
 model = os.environ.get('TOKENIZER_MODEL', 'none')
@@ -28,16 +28,22 @@ def shorten(text):
 """
 
 
+def _tree(folder: Path) -> Path:
+    """A config with a base and a text beside it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "base.py").write_text(BASE)
+    (folder / "hint.txt").write_text("think")
+    (folder / "eval_x.py").write_text(READING)
+    return folder
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A config with a base and a text beside it."""
-    (tmp_path / "base.py").write_text(BASE)
-    (tmp_path / "hint.txt").write_text("think")
-    (tmp_path / "eval_x.py").write_text(READING)
-    return tmp_path
+    return _tree(tmp_path)
 
 
-def test_the_standard_library_runs_and_everything_else_stays_a_name(tree: Path):
+def test_the_standard_library_runs_and_everything_else_stays_a_name_and_what_was_read_is_known(tree: Path):
     (loaded,) = load([tree / "eval_x.py"])
     assert loaded.error == ""
     assert loaded.values["models"] == [{"type": "opencompass.models.HuggingFaceBaseModel", "path": "m"}]
@@ -52,30 +58,24 @@ def test_the_standard_library_runs_and_everything_else_stays_a_name(tree: Path):
     ]
     assert "shorten" not in loaded.values
     assert "stream" not in loaded.values
-
-
-def test_what_was_read_is_known_and_python_itself_is_not_part_of_it(tree: Path):
-    (loaded,) = load([tree / "eval_x.py"])
     assert sorted(Path(path).name for path in loaded.files) == ["base.py", "eval_x.py", "hint.txt"]
     assert loaded.environment == {"TOKENIZER_MODEL": None}
 
 
-def test_the_fingerprint_follows_base_text_and_variable_and_nothing_else(tree: Path, monkeypatch: pytest.MonkeyPatch):
-    def current() -> str:
-        (loaded,) = load([tree / "eval_x.py"])
-        assert loaded.error == ""
-        return fingerprint(loaded)
-
-    first = current()
-    (tree / "other.txt").write_text("not read")
-    assert current() == first
-    (tree / "base.py").write_text(BASE + "# a remark\n")
-    second = current()
-    (tree / "hint.txt").write_text("think hard")
-    third = current()
+def test_the_fingerprint_follows_base_text_and_variable_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    same, other, base, text = (_tree(tmp_path / name) for name in ("same", "other", "base", "text"))
+    (other / "not_read.txt").write_text("x")
+    (base / "base.py").write_text(BASE + "# a remark\n")
+    (text / "hint.txt").write_text("think hard")
+    loaded = load([folder / "eval_x.py" for folder in (same, other, base, text)])
     monkeypatch.setenv("TOKENIZER_MODEL", "gpt-4")
-    fourth = current()
-    assert len({first, second, third, fourth}) == 4
+    loaded += load([same / "eval_x.py"])
+    assert [item.error for item in loaded] == [""] * 5
+    first, untouched, *changed = [fingerprint(item) for item in loaded]
+    assert untouched == first
+    assert len({first, *changed}) == 4
 
 
 def test_the_fingerprint_does_not_depend_on_where_the_files_lie():
@@ -146,12 +146,10 @@ def test_data_beside_the_configs_is_readable_once_it_is_named(tmp_path: Path):
     assert "FileNotFoundError" in unnamed.error
 
 
-def test_options_change_the_values_and_the_fingerprint(tmp_path: Path):
+def test_options_change_the_values_and_one_that_does_not_fit_is_the_config_error(tmp_path: Path):
     (tmp_path / "c.py").write_text("models = [dict(type='M', path='m')]\n")
-    (plain,) = load([tmp_path / "c.py"])
-    (changed,) = load([tmp_path / "c.py"], cfg_options=["models.0.batch_size=8"])
-    (wrong,) = load([tmp_path / "c.py"], cfg_options=["models.1.batch_size=8"])
+    (tmp_path / "d.py").write_text("models = []\n")
+    changed, wrong = load([tmp_path / "c.py", tmp_path / "d.py"], cfg_options=["models.0.batch_size=8"])
     assert changed.values["models"][0]["batch_size"] == 8
-    assert fingerprint(plain) != fingerprint(changed)
-    assert "models.1" in wrong.error
+    assert wrong.error.startswith(f"{tmp_path / 'd.py'}: cfg option models.0")
     assert wrong.values == {}

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+
 from opencompass_ops.planning import params
 from opencompass_ops.planning.request import Request
 

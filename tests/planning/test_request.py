@@ -3,8 +3,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.errors import InputError
-from opencompass_ops.planning.request import ModelOverride, Request
+from opencompass_ops.planning.request import Request
 
 
 def request(**params):
@@ -77,7 +78,7 @@ def test_all_problems_come_in_one_message():
 
 def test_two_checkpoints_of_one_path_under_two_names_are_two_models():
     chosen = request(model_overrides=[{"path": "/c", "abbr": "a"}, {"path": "/c", "abbr": "b", "tokenizer_path": None}])
-    assert chosen.model_overrides == (ModelOverride("/c", abbr="a"), ModelOverride("/c", abbr="b"))
+    assert chosen.model_overrides == ({"path": "/c", "abbr": "a"}, {"path": "/c", "abbr": "b"})
 
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)

@@ -15,6 +15,7 @@ from opencompass_ops.results.ingest import ingest
 from opencompass_ops.results.models import metadata
 from opencompass_ops.results.scores import scores_of
 from opencompass_ops.results.statistics import wilson_interval
+from opencompass_ops.results.store import Store
 from sqlalchemy import select
 
 PAIR = ("tiny-step-000500", "facts")
@@ -25,13 +26,14 @@ def dump(store):
         return {t.name: sorted(map(repr, connection.execute(select(t)))) for t in metadata.sorted_tables}
 
 
-def test_a_whole_run_is_recorded_once_however_often_it_is_ingested(store, make_run):
+def test_a_whole_run_is_recorded_once_however_often_it_is_ingested(url, make_run):
     run = make_run().fill()
-    first = ingest(store, run.files, run.plan)
-    assert (first.predictions, first.scores, first.samples, first.damaged) == (8, 4, 32, ())
-    before = dump(store)
-    assert ingest(store, run.files, run.plan) == first
-    assert dump(store) == before
+    with Store.open(url) as store:
+        first = ingest(store, run.files, run.plan)
+        assert (first.predictions, first.scores, first.samples, first.damaged) == (8, 4, 32, ())
+        before = dump(store)
+        assert ingest(store, run.files, run.plan) == first
+        assert dump(store) == before
     assert [len(before[name]) for name in ("run", "prediction", "score", "sample")] == [1, 8, 4, 32]
 
 

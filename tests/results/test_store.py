@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,33 +13,13 @@ from opencompass_ops.results import engine, models
 from opencompass_ops.results.migrations import MIGRATIONS
 from opencompass_ops.results.rows import KnownPrediction, PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
 from opencompass_ops.results.store import Store
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
-POSTGRES = "OPENCOMPASS_OPS_TEST_POSTGRES_URL"
 RUN = RunRow("/runs/1", "s", "c", "f", "all", "complete", 1, 1, "coverage 1/1", "2026-11-21T12:00:00+00:00")
 SCORE = ScoreRow(
     "/runs/1", "m", "d", "accuracy", 50.0, 2.5, 100, "41174c", "gen", 500, "e1", "w1", "/r.json",
     "2026-11-21T12:00:00+00:00",
 )  # fmt: skip
-
-
-def empty(url):
-    """Drop what an earlier test left."""
-    own = create_engine(url)
-    with own.begin() as connection:
-        for table in ("sample", "score", "prediction", "run", "schema_version"):
-            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
-    own.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/results.db"
-    if POSTGRES not in os.environ:
-        pytest.skip(f"${POSTGRES} is not set; start a PostgreSQL and name its empty database there")
-    empty(os.environ[POSTGRES])
-    return os.environ[POSTGRES]
 
 
 @pytest.fixture
@@ -150,11 +129,13 @@ def test_samples_come_back_in_order(opened):
     assert opened.samples("e1") == sorted(rows, key=lambda row: row.idx)
 
 
-def test_an_interrupted_ingest_leaves_nothing(opened, tmp_path):
-    foreign = replace(SCORE, run_dir="/runs/of-nobody")
+def test_a_pair_is_recorded_as_a_whole_or_not_at_all(opened, tmp_path):
+    good = PairRows("m", "d", (prediction(tmp_path / "a.json"),))
+    foreign = replace(SCORE, dataset="e", run_dir="/runs/of-nobody")
+    bad = PairRows("m", "e", (prediction(tmp_path / "b.json", pair="p2", dataset="e"),), (foreign,))
     with pytest.raises(OpsError, match="summarise again"):
-        opened.record_run(RUN, [PairRows("m", "d", (prediction(tmp_path / "a.json"),), (foreign,))])
-    assert opened.find_predictions(["p1"]) == {}
+        opened.record_run(RUN, [good, bad])
+    assert list(opened.find_predictions(["p1", "p2"])) == ["p1"]
 
 
 def test_the_migrated_schema_is_the_one_that_queries_use(opened, url):
@@ -190,13 +171,13 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(url):
     assert [answers.get(timeout=60) for _ in processes] == [""] * 4
     for process in processes:
         process.join()
-    with create_engine(url).connect() as connection:
+    with engine.open_engine(url).connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM schema_version")).scalar() == len(MIGRATIONS)
 
 
 def test_a_newer_schema_is_refused_with_the_next_step(url):
     Store.open(url).close()
-    with create_engine(url).begin() as connection:
+    with engine.open_engine(url).begin() as connection:
         connection.execute(text("INSERT INTO schema_version VALUES (99, 'later')"))
     with pytest.raises(InputError, match=r"schema 99.*upgrade opencompass-ops"):
         Store.open(url)
@@ -208,7 +189,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(url, monkeypatch):
     monkeypatch.setattr("opencompass_ops.results.migrations.MIGRATIONS", broken)
     with pytest.raises(OpsError):
         Store.open(url)
-    assert not inspect(create_engine(url)).has_table("extra")
+    assert not inspect(engine.open_engine(url)).has_table("extra")
 
 
 @pytest.mark.parametrize(

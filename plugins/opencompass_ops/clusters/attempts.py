@@ -178,9 +178,11 @@ def _lines(files: Files, token: str) -> Iterator[dict[str, Any]]:
         return
     for line in content.splitlines():
         try:
-            yield json.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue  # torn by a crash; the next observer writes its state again
+        if isinstance(entry, dict):
+            yield entry
 
 
 def _append(files: LocalFiles, token: str, line: dict[str, Any]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import select
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,8 +20,9 @@ from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobSt
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.devices import choose, devices
 from opencompass_ops.clusters.local_jobs import LocalJobs, state_folder
+from opencompass_ops.clusters.local_launch import launch
 from opencompass_ops.clusters.local_records import End, Entry, Intent
-from opencompass_ops.clusters.local_supervisor import CLAIMED, TAKEN, command
+from opencompass_ops.clusters.local_status import status_of
 from opencompass_ops.contract.codec import SchemaError
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import ConfigError, JobRefused, UnsureError
@@ -32,7 +31,6 @@ Answer = TypeVar("Answer")
 
 GRACE_VARIABLE = "OPENCOMPASS_OPS_KILL_GRACE"
 _TOKEN = re.compile(r"[a-z0-9-]{1,64}")
-_CLAIM_SECONDS = 60.0
 _OVERTIME_SECONDS = 5.0
 _TICK = 0.05
 
@@ -83,13 +81,16 @@ class LocalCluster:
 
         :raises UnsureError: a job belongs to another host, or its processes do not go.
         """
-        await asyncio.gather(*(self._cancel(token) for token in tokens))
+        ends = await asyncio.gather(*(self._cancel(token) for token in tokens), return_exceptions=True)
+        for error in ends:
+            if error:
+                raise error
 
     def _submit(self, request: JobRequest) -> Admission:
         self._check(request)
         files = LocalFiles(request.run_dir)
         with self._jobs.locked() as lock:
-            entry = Entry(request.token, request.group, str(Path(request.run_dir).absolute()))
+            entry = Entry(request.token, request.group, request.run_dir)
             if self._is_known(files, entry):
                 return Admission.ADOPTED
             chosen = self._admit(request)
@@ -97,22 +98,22 @@ class LocalCluster:
                 return Admission.FULL
             entry = Entry(entry.token, entry.group, entry.run_dir, chosen)
             self._record(files, request, entry)
-            answer = self._spawn(files, request, entry, lock)
-            return self._await_claim(request, answer)
+            return launch(request, self._environment(request, entry), lock)
 
     def _check(self, request: JobRequest) -> None:
         if not _TOKEN.fullmatch(request.token):
-            raise JobRefused(
-                f"token {request.token!r} must be 1 to 64 of a-z, 0-9 and '-'; this is a defect, report it"
-            )
+            raise JobRefused(f"token {request.token!r} must be 1 to 64 of a-z, 0-9 and '-'")
+        if not Path(request.run_dir).is_absolute():
+            raise JobRefused(f"run directory {request.run_dir!r} must be an absolute path")
         if not all(_can_be_passed(item) for item in request.argv):
             raise JobRefused(f"{request.argv!r} cannot be passed to a program; remove NUL and undecodable characters")
         if not shutil.which(request.argv[0]):
             raise JobRefused(f"{request.argv[0]!r} is no program on this host; correct python in the cluster's config")
-        if request.num_gpus > len(self._devices(request)):
+        offered = len(self._devices(request))
+        if request.num_gpus > offered:
             raise JobRefused(
-                f"a job needs {request.num_gpus} GPU(s) and this host offers {len(self._devices(request))} "
-                "(CUDA_VISIBLE_DEVICES, else nvidia-smi -L); lower run_cfg.num_gpus of the model or choose another one"
+                f"a job needs {request.num_gpus} GPU(s) and this host offers {offered} (CUDA_VISIBLE_DEVICES, "
+                "else nvidia-smi -L); lower num_gpus in the model's run_cfg or choose another cluster"
             )
 
     def _devices(self, request: JobRequest) -> tuple[str, ...]:
@@ -126,11 +127,6 @@ class LocalCluster:
         """Whether a supervisor owns or owned the job; a job this host's index does not have is put into it."""
         start = records.read_start(files, entry.token)
         end = records.read_end(files, entry.token)
-        if start and not end and start.host != processes.host():
-            raise UnsureError(
-                f"job {entry.token} belongs to host {start.host}, this is {processes.host()}; run the triggerer there, "
-                f"or, when that host is gone for good, remove {files.path(records.start_path(entry.token))}"
-            )
         if (start or end) and self._jobs.get(entry.token) is None:
             intent = records.read_intent(files, entry.token)
             self._jobs.put(Entry(entry.token, entry.group, entry.run_dir, tuple(intent.devices) if intent else ()))
@@ -161,31 +157,6 @@ class LocalCluster:
         records.write_intent(files, request.token, intent)
         self._jobs.put(entry)
 
-    def _spawn(self, files: LocalFiles, request: JobRequest, entry: Entry, lock: int) -> int:
-        """Start a supervisor; the descriptor that it will answer on."""
-        log = files.path(request.log_path)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        answer, its_answer = os.pipe()
-        try:
-            with log.open("ab") as stream:
-                first = subprocess.Popen(
-                    command(request.run_dir, request.token, its_answer, lock),
-                    cwd=request.run_dir,
-                    env=self._environment(request, entry),
-                    stdin=subprocess.DEVNULL,
-                    stdout=stream,
-                    stderr=stream,
-                    start_new_session=True,
-                    pass_fds=(its_answer, lock),
-                )
-        except OSError:
-            os.close(answer)
-            raise
-        finally:
-            os.close(its_answer)
-        first.wait()  # it forks the supervisor proper and leaves
-        return answer
-
     def _environment(self, request: JobRequest, entry: Entry) -> dict[str, str]:
         return {
             **self._config.job_environment(),
@@ -194,34 +165,17 @@ class LocalCluster:
             processes.TOKEN_VARIABLE: request.token,
         }
 
-    def _await_claim(self, request: JobRequest, answer: int) -> Admission:
-        try:
-            ready, _, _ = select.select([answer], [], [], _CLAIM_SECONDS)
-            word = os.read(answer, 1) if ready else b""
-        finally:
-            os.close(answer)
-        if word == CLAIMED:
-            return Admission.ACCEPTED
-        if word == TAKEN:
-            return Admission.ADOPTED
-        raise UnsureError(
-            f"the supervisor of job {request.token} did not answer; its last words are in {request.log_path}"
-        )
-
     def _find(self, token: str) -> JobStatus | None:
         entry = self._jobs.get(token)
-        if entry is None:
-            return None
-        files = LocalFiles(entry.run_dir)
-        owned = records.read_start(files, token) or records.read_end(files, token)
-        return self._status(token) if owned else None
+        status = status_of(LocalFiles(entry.run_dir), token) if entry else None
+        return status if status and status.state is not JobState.UNKNOWN else None
 
     def _status(self, token: str) -> JobStatus:
-        entry = self._jobs.get(token)
-        if entry is None:
-            return JobStatus(JobState.UNKNOWN, "this host never had it")
         try:
-            return _status(LocalFiles(entry.run_dir), token)
+            entry = self._jobs.get(token)
+            if entry is None:
+                return JobStatus(JobState.UNKNOWN, "this host never had it")
+            return status_of(LocalFiles(entry.run_dir), token)
         except SchemaError as error:
             return JobStatus(JobState.UNKNOWN, str(error))
 
@@ -250,8 +204,8 @@ class LocalCluster:
                 # Spawned by nobody; whoever submits it again finds it ended.
                 records.write_end(files, token, End(JobState.CANCELLED.value, "cancelled before it started"))
                 return None
-        if start.host != processes.host():
-            raise UnsureError(f"job {token} belongs to host {start.host}, this is {processes.host()}; cancel it there")
+        if start.host != processes.host() and status_of(files, token).state is JobState.RUNNING:
+            raise UnsureError(f"job {token} runs on host {start.host}, this is {processes.host()}; cancel it there")
         start.process.send(signal.SIGTERM)
         return entry
 
@@ -277,26 +231,6 @@ def _kill_leftovers(token: str) -> bool:
     return True
 
 
-def _status(files: LocalFiles, token: str) -> JobStatus:
-    end = records.read_end(files, token)
-    if end:
-        return end.status
-    start = records.read_start(files, token)
-    if start is None:
-        return JobStatus(JobState.UNKNOWN, "asked for, not started yet")
-    job_id = str(start.pid)
-    if start.host != processes.host():
-        return JobStatus(JobState.UNKNOWN, f"it belongs to host {start.host}, this is {processes.host()}", None, job_id)
-    if start.process.is_alive():
-        return JobStatus(JobState.RUNNING, "", None, job_id)
-    end = records.read_end(files, token)  # it may have ended between the two looks
-    if end:
-        return end.status
-    here = start.process.is_here
-    reason = "its supervisor was killed and left no end" if here else f"the host {start.host} was restarted"
-    return JobStatus(JobState.LOST, reason, None, job_id)
-
-
 def _is_owned(files: LocalFiles, token: str) -> bool:
     start = records.read_start(files, token)
     return not records.read_end(files, token) and start is not None and start.process.is_alive()
@@ -312,11 +246,11 @@ def _can_be_passed(text: str) -> bool:
 async def _in_thread(question: Callable[..., Answer], *args: object) -> Answer:
     """Ask in a thread: locks, folders and /proc block.
 
-    :raises UnsureError: the operating system refused to answer; nothing is known.
+    :raises UnsureError: a folder or a record could not be read; nothing is known.
     """
     try:
         return await asyncio.to_thread(question, *args)
-    except OSError as error:
+    except (OSError, SchemaError) as error:
         raise UnsureError(
             f"local jobs cannot be asked ({error}); look at the state folder and the run directory"
         ) from error

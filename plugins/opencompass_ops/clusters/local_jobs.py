@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opencompass_ops.clusters.local_records import Entry
+from opencompass_ops.clusters.processes import host
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.files import LocalFiles
 
@@ -19,13 +20,14 @@ _ENDED = "ended"
 def state_folder(configured: str) -> Path:
     """The folder for the jobs of this user.
 
+    One folder per host, because home directories are often shared and processes are not.
+
     :param configured: the cluster config's ``state_dir``; "" means ``$OPENCOMPASS_OPS_STATE/local``, or
         ``~/.local/state/opencompass-ops/local`` without that variable.
     """
-    if configured:
-        return Path(configured).expanduser().absolute()
     root = os.environ.get("OPENCOMPASS_OPS_STATE") or "~/.local/state/opencompass-ops"
-    return Path(root).expanduser().absolute() / "local"
+    folder = Path(configured) if configured else Path(root) / "local"
+    return folder.expanduser().absolute() / host()
 
 
 class LocalJobs:

@@ -33,7 +33,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _WATCHED = (signal.SIGCHLD, *_STOP)
 _TICK = 0.1
-_LONG = 3600.0
+_BEAT = 15.0
 
 
 def main(argv: Sequence[str]) -> None:
@@ -113,13 +113,20 @@ class Supervisor:
         minutes = self._job.minutes
         ends_at = None if minutes is None else time.monotonic() + minutes * 60
         while self._reap() and self._code is None:
-            left = _LONG if ends_at is None else ends_at - time.monotonic()
+            left = _BEAT if ends_at is None else min(_BEAT, ends_at - time.monotonic())
             if left <= 0:
                 return JobState.TIMEOUT, f"stopped at its time limit of {minutes} minutes"
             signum = _await_signal(_WATCHED, left)
             if signum in _STOP:
                 return JobState.CANCELLED, "cancelled"
+            if signum is None:
+                self._beat()
         return None
+
+    def _beat(self) -> None:
+        """Tell other hosts, which cannot see this process, that it lives."""
+        with contextlib.suppress(OSError):
+            os.utime(LocalFiles(self._job.run_dir).path(start_path(self._job.token)))
 
     def _stop_tree(self) -> None:
         kill_at = time.monotonic() + self._intent.grace

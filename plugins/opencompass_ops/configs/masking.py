@@ -13,9 +13,10 @@ _SECRET_WORDS = frozenset(
     | {"pwd", "secret", "secrets", "token", "accesskey", "secretkey", "apitoken", "privatekey", "cookie"}
 )
 _HARMLESS = re.compile(
-    r"((^|_)(ice|sep|eos|bos|begin|first|last|next|pad|unk|mask|think|stop|end|start|special|gen_field_replace|prompt|image|video)_token$)"
-    r"|((^|_)token_(id|ids|num|len|count|budget|limit)$)|(^(sort|group|primary|foreign|column|row|label|cache|prompt|metric"
-    r"|score|dict|data|dataset|input|output|answer|question|subset|text)_keys?$)|(_replace_token$)"
+    r"(^|_)(begin|bos|end|eos|first|ice|image|last|mask|next|pad|prompt|replace|sep|special|start|stop|think|unk)_token$"
+    r"|(^|_)token_(budget|count|id|ids|len|limit|num)$"
+    r"|^(answer|cache|column|data|dataset|dict|foreign|group|input|label|metric|output|primary|prompt|question|row|score"
+    r"|sort|subset|text)_keys?$"
 )
 _SECRET_VALUES = re.compile(
     r"\bsk-[A-Za-z0-9_-]{8,}|\bLTAI[A-Za-z0-9]{12,}|\bAKIA[A-Z0-9]{12,}|\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}"

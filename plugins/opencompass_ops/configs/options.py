@@ -1,7 +1,7 @@
 """``--cfg-options``: mmengine's grammar (``mmengine.config.DictAction`` 0.10.7) and its merge, with clear errors.
 
 Same results as mmengine wherever it gives a sensible one. It asserts on unbalanced brackets, recurses without end
-on ``[1],[2]`` and keeps crossed brackets as text; here all are refused with the item's text.
+on ``[1],[2]`` and ``x[1,2]``, and keeps crossed brackets as text; here all are refused with the item's text.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from opencompass_ops.errors import ConfigError
 
 _PAIRS = {")": "(", "]": "["}
 _DELETE = "_delete_"
+_DEEPEST = 32
 
 
 def parse_options(items: Iterable[str]) -> dict[str, Any]:
@@ -55,12 +56,15 @@ def apply_options(values: Mapping[str, Any], options: Mapping[str, Any]) -> dict
 def _value(text: str, item: str) -> Any:
     bare = text.strip("'\"").replace(" ", "")
     if bare.startswith("(") and bare.endswith(")"):
-        return tuple(_elements(_inside(bare, item), item))
+        return tuple(_value(piece, item) for piece in _pieces(_inside(bare, item), item))
     if bare.startswith("[") and bare.endswith("]"):
-        return _elements(_inside(bare, item), item)
-    if "," in bare:
-        return _elements(bare, item)
-    return _scalar(bare)
+        return [_value(piece, item) for piece in _pieces(_inside(bare, item), item)]
+    if "," not in bare:
+        return _scalar(bare)
+    pieces = _pieces(bare, item)
+    if pieces == [bare]:
+        raise ConfigError(f"cfg option {item!r} has text beside a list, {bare!r}; put a comma or brackets between")
+    return [_value(piece, item) for piece in pieces]
 
 
 def _inside(text: str, item: str) -> str:
@@ -70,15 +74,13 @@ def _inside(text: str, item: str) -> str:
     return text[1:-1]
 
 
-def _elements(text: str, item: str) -> list[Any]:
-    """The values between commas outside brackets; one comma at the end adds none."""
+def _pieces(text: str, item: str) -> list[str]:
+    """What stands between commas outside brackets; one comma at the end adds nothing."""
     depths = _depths(text, item)
     cuts = [index for index, char in enumerate(text) if char == "," and depths[index] == 0]
     starts, stops = [0, *(cut + 1 for cut in cuts)], [*cuts, len(text)]
     pieces = [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
-    if pieces[-1] == "":
-        pieces.pop()
-    return [_value(piece, item) for piece in pieces]
+    return pieces if pieces[-1] else pieces[:-1]
 
 
 def _depths(text: str, item: str) -> list[int]:
@@ -90,6 +92,8 @@ def _depths(text: str, item: str) -> list[int]:
             stack.append(char)
         elif char in _PAIRS and (not stack or stack.pop() != _PAIRS[char]):
             raise ConfigError(f"cfg option {item!r}: {char!r} closes nothing; balance the brackets")
+        if len(stack) > _DEEPEST:
+            raise ConfigError(f"cfg option {item:.60} ... nests more than {_DEEPEST} lists; put it into the config")
         depths.append(len(stack))
     if stack:
         raise ConfigError(f"cfg option {item!r}: {stack[-1]!r} is never closed; balance the brackets")

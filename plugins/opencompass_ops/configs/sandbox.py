@@ -210,4 +210,6 @@ def _describe(error: BaseException, task: Task) -> str:
         return "nested without end (a value that holds itself, or a function that calls itself); break the circle"
     if isinstance(error, SystemExit):
         return f"ends the program (exit {text or 0}); remove that call"
+    if isinstance(error, RuntimeError) and not text:  # what mmengine's lazy objects raise
+        return "calls what it imported from a package; only the standard library is really there, so name it only"
     return f"{type(error).__name__}: {text:.300}; correct the config"

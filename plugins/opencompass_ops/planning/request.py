@@ -14,21 +14,12 @@ from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS
 
 
 @dataclass(frozen=True)
-class ModelOverride:
-    """A checkpoint that takes the place of the configured model.
-
-    :param tokenizer_path: None for the checkpoint's own or the configured one.
-    :param abbr: None for a name made from the path.
-    """
-
-    path: str
-    tokenizer_path: str | None = None
-    abbr: str | None = None
-
-
-@dataclass(frozen=True)
 class Request:
-    """A validated request; the fields are the names of :data:`params.PARAMETERS`."""
+    """A validated request; the fields are the names of :data:`params.PARAMETERS`.
+
+    :param model_overrides: ``path``, and where said ``tokenizer_path`` and ``abbr``, of each checkpoint that takes
+        the place of the configured model.
+    """
 
     config: str
     mode: str = "all"
@@ -42,7 +33,7 @@ class Request:
     debug: bool = False
     dry_run: bool = False
     cfg_options: tuple[str, ...] = ()
-    model_overrides: tuple[ModelOverride, ...] = ()
+    model_overrides: tuple[Mapping[str, str], ...] = ()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Request:
@@ -72,12 +63,8 @@ class Request:
         """The params that :meth:`from_params` reads, as plain JSON values."""
         params = dataclasses.asdict(self)
         params["cfg_options"] = list(self.cfg_options)
-        params["model_overrides"] = [_said(override) for override in params["model_overrides"]]
+        params["model_overrides"] = [dict(override) for override in self.model_overrides]
         return params
-
-
-def _said(override: dict[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in override.items() if value is not None}
 
 
 def _checked(parameter: Parameter, raw: Any) -> Any:
@@ -148,7 +135,7 @@ def _option(item: Any) -> str:
     return str(item)
 
 
-def _override(item: Any) -> ModelOverride:
+def _override(item: Any) -> dict[str, str]:
     if not isinstance(item, Mapping):
         raise ValueError(f"{item!r} is not an object; write {{'path': ..., 'abbr': ...}}")
     for field, value in item.items():
@@ -163,7 +150,7 @@ def _override(item: Any) -> ModelOverride:
         raise ValueError(f"{dict(item)!r} has no path; name the checkpoint's folder")
     if "abbr" in said:
         safe_name(said["abbr"])
-    return ModelOverride(**said)
+    return said
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
@@ -171,7 +158,7 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     problems = []
     if values.get("mode") in ("eval", "viz") and "reuse" in values and values["reuse"] is None:
         problems.append(f"mode={values['mode']!r}: works on a run that exists; set reuse to its folder or to 'latest'")
-    names = [override.abbr or override.path for override in values.get("model_overrides", ())]
+    names = [override.get("abbr") or override["path"] for override in values.get("model_overrides", ())]
     problems += [
         f"model_overrides: {name!r} is given twice; keep one, or give each its own abbr"
         for name in sorted(set(names))

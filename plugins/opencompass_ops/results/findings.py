@@ -13,7 +13,7 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, Part, ShardSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One line of a samples file.
 
@@ -117,10 +117,11 @@ def _examine_result(files: Files, pair: PlannedPair) -> ResultFinding:
         metrics = parse_result(files.read(path))
     except ValueError as error:
         return ResultFinding(path, f"{path}: {error}", {})
-    samples, samples_problem = _samples(files, pair)
+    manifest = _manifest(files, path)
+    samples, samples_problem = _samples(files, pair, manifest)
     if "error" in metrics:
         problem = f"{path}: the evaluator says {metrics['error']}"
-    return ResultFinding(path, problem, metrics, _manifest(files, path), samples, samples_problem)
+    return ResultFinding(path, problem, metrics, manifest, samples, samples_problem)
 
 
 def parse_result(content: bytes | str) -> dict[str, Any]:
@@ -134,13 +135,16 @@ def parse_result(content: bytes | str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != "details"}
 
 
-def _samples(files: Files, pair: PlannedPair) -> tuple[tuple[Sample, ...], str]:
+def _samples(files: Files, pair: PlannedPair, manifest: Manifest | None) -> tuple[tuple[Sample, ...], str]:
     path = layout.samples(pair.model, pair.dataset)
     if not files.exists(path):
         return (), ""
+    content = files.read(path)
+    wanted = manifest.details.get("samples_sha256") if manifest else None
+    if wanted and codec.digest_bytes(content) != wanted:
+        return (), f"{path} is not the file its result was made with; scores stand without error bars"
     try:
-        lines = files.read(path).decode().splitlines()
-        return tuple(_sample(json.loads(line)) for line in lines if line.strip()), ""
+        return tuple(_sample(json.loads(line)) for line in content.decode().split("\n") if line.strip()), ""
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return (), f"{path} cannot be read ({error}); scores stand without error bars"
 

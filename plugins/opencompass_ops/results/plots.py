@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from opencompass_ops.contract.plan import Plan
@@ -22,9 +23,10 @@ LINES_TOGETHER = 6
 PANELS = 24
 """Panels in one figure; further datasets are counted in the title."""
 DPI = 150
-TITLE_INCHES = 0.65
+TITLE_INCHES = 0.58
 
 INTERVALS = "bars: 95 % intervals"
+CHANCE = "chance"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Point:
     label: str
     step: int | None
     dataset: str
+    metric: str
     value: float
     low: float | None
     high: float | None
@@ -55,7 +58,8 @@ def points_of(plan: Plan, scores: Sequence[Score]) -> list[Point]:
             series=names[score.model],
             label=columns[score.model],
             step=score.step,
-            dataset=f"{score.dataset} ({score.metric})",
+            dataset=score.dataset,
+            metric=score.metric,
             value=score.value,
             low=score.low,
             high=score.high,
@@ -71,19 +75,27 @@ def series_names(models: Mapping[str, tuple[str, int | None]]) -> dict[str, str]
 
     :param models: abbr -> path and training step.
     """
-    keys = {abbr: (abbr if step is None else _without_step(path, step)) for abbr, (path, step) in models.items()}
+    keys = {abbr: _series_key(abbr, path, step) for abbr, (path, step) in models.items()}
     names: dict[str, str] = {}
     for abbr, (_, step) in models.items():
-        names.setdefault(keys[abbr], abbr if step is None else _without_step(abbr, step))
+        names.setdefault(keys[abbr], _without_step(abbr, step) or PurePosixPath(keys[abbr]).name or abbr)
     shown = list(names.values())
     return {abbr: names[key] if shown.count(names[key]) == 1 else key for abbr, key in keys.items()}
 
 
-def _without_step(name: str, step: int) -> str:
-    pattern = rf"[-_./ ]*(?:global[-_]?step|step|checkpoint|ckpt|iter)?[-_=]?0*{step}(?!\d)"
-    found = [match for match in re.finditer(pattern, name, re.IGNORECASE) if match.group()]
-    short = name[: found[-1].start()] + name[found[-1].end() :] if found else name
-    return short.strip("-_./ ") or name
+def _series_key(abbr: str, path: str, step: int | None) -> str:
+    prefix = _without_step(path, step)
+    # The step may stand in the abbr only; then the path says nothing about the series.
+    return (_without_step(abbr, step) or prefix) if prefix == path else prefix
+
+
+def _without_step(name: str, step: int | None) -> str:
+    if step is None:
+        return name
+    words = "global_?step|step|checkpoint|ckpt|iteration|iter"
+    pattern = rf"[-_./ ]*(?:(?<![a-z])(?:{words})[-_]?|(?<![a-z0-9.]))0*{step}(?![0-9a-z]|\.\d)"
+    found = list(re.finditer(pattern, name, re.IGNORECASE))
+    return name[: found[-1].start()] + name[found[-1].end() :] if found else name
 
 
 def render(points: Sequence[Point], title: str, chance: Mapping[str, float] | None = None) -> bytes:
@@ -95,7 +107,7 @@ def render(points: Sequence[Point], title: str, chance: Mapping[str, float] | No
 
     :param points: at least one.
     :param title: usually the config's name.
-    :param chance: level that guessing reaches, by dataset label, drawn dotted.
+    :param chance: score that guessing reaches, by dataset abbr, drawn dotted.
     :raises ValueError: there is nothing to draw.
     """
     if not points:
@@ -112,33 +124,34 @@ def render(points: Sequence[Point], title: str, chance: Mapping[str, float] | No
         figure = _curve_panels(kept, shown, levels)
     else:
         figure = _bar_panels(kept, shown, levels)
-    figure.suptitle(
-        _headline(title, kept, len(datasets) - len(shown)), fontsize=12, x=0.02, ha="left", y=0.995, va="top"
-    )
+    _headline(figure, title, kept, len(datasets) - len(shown))
     return _png(figure)
 
 
-def _headline(title: str, points: Sequence[Point], left_out: int) -> str:
+def _headline(figure: Figure, title: str, points: Sequence[Point], left_out: int) -> None:
     sizes = sorted({point.n for point in points})
     n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}"
     more = f"; {left_out} more datasets not drawn" if left_out else ""
     bars = f"; {INTERVALS}" if any(point.low is not None for point in points) else ""
-    return f"{title}\n{n} per score{bars}{more}"
+    height = figure.get_figheight()
+    figure.text(0.015, 1 - 0.1 / height, title, fontsize=12, fontweight="bold", va="top")
+    figure.text(0.015, 1 - 0.34 / height, f"{n} samples per score{bars}{more}", fontsize=9, color="0.35", va="top")
 
 
 def _curves_together(points: Sequence[Point], datasets: Sequence[str], chance: Mapping[str, float]) -> Figure:
     figure, (axes,) = _panels(1, 1, width=8.0, height=4.8)
     for index, dataset in enumerate(datasets):
         drawn = [point for point in points if point.dataset == dataset]
-        _curve(axes, drawn, index, dataset)
+        _curve(axes, drawn, index, _named(drawn))
         if dataset in chance:
             axes.axhline(chance[dataset], color=_colour(index), linestyle=":", linewidth=1.2)
             axes.annotate(
-                "chance", (1.005, chance[dataset]), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                CHANCE, (1.005, chance[dataset]), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                 color=_colour(index),
             )  # fmt: skip
     _step_axis(axes, points, chance)
-    axes.set_ylabel("score")
+    axes.set_ylabel("score", fontsize=9.5)
+    axes.set_xlabel("training step", fontsize=9.5)
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(datasets)), fontsize=9)
     return figure
 
@@ -147,8 +160,10 @@ def _curve_panels(points: Sequence[Point], datasets: Sequence[str], chance: Mapp
     columns = min(3, len(datasets))
     figure, panels = _panels(len(datasets), columns, width=4.2 * columns if columns > 1 else 7.0, height=3.1)
     series = list(dict.fromkeys(point.series for point in points))
-    for axes, dataset in zip(panels, datasets, strict=True):
+    for at, (axes, dataset) in enumerate(zip(panels, datasets, strict=True)):
         drawn = [point for point in points if point.dataset == dataset]
+        if at + columns >= len(datasets):
+            axes.set_xlabel("training step", fontsize=9.5)
         for index, name in enumerate(series):
             of_series = [point for point in drawn if point.series == name]
             steps = [point for point in of_series if point.step is not None]
@@ -157,9 +172,9 @@ def _curve_panels(points: Sequence[Point], datasets: Sequence[str], chance: Mapp
                 if point.step is None:
                     axes.axhline(point.value, color=_colour(index), linestyle="--", linewidth=1.5, label=name)
         if dataset in chance:
-            axes.axhline(chance[dataset], color="0.45", linestyle=":", linewidth=1.2, label="chance")
+            axes.axhline(chance[dataset], color="0.45", linestyle=":", linewidth=1.2, label=CHANCE)
         _step_axis(axes, drawn, chance)
-        axes.set_title(dataset, fontsize=9.5, loc="left")
+        axes.set_title(_named(drawn), fontsize=9.5, loc="left")
     _shared_legend(figure, panels)
     return figure
 
@@ -175,10 +190,12 @@ def _bar_panels(points: Sequence[Point], datasets: Sequence[str], chance: Mappin
             _bar(axes, point, labels.index(point.label))
         if dataset in chance:
             axes.axvline(chance[dataset], color="0.45", linestyle=":", linewidth=1.2)
-        axes.set_xlim(*_limits(drawn, chance))
+        low, high = _limits(drawn, chance)
+        axes.set_xlim(low, high + 0.12 * (high - low))  # room for the value beside a full bar
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.set_yticks(range(len(labels)), labels if index % columns == 0 else [""] * len(labels), fontsize=9)
-        axes.set_title(dataset, fontsize=9.5, loc="left")
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(_named(drawn), fontsize=9.5, loc="left")
         axes.grid(axis="x", color="0.9")
     return figure
 
@@ -227,12 +244,15 @@ def _step_axis(axes: Axes, points: Sequence[Point], chance: Mapping[str, float])
 
     steps = sorted({point.step for point in points if point.step is not None})
     axes.set_ylim(*_limits(points, chance))
-    axes.set_xlabel("training step", fontsize=9.5)
     axes.grid(axis="y", color="0.9")
-    if steps and steps[-1] > 0:
-        margin = 0.04 * (steps[-1] - steps[0]) or 0.5 * steps[-1]
+    if not steps:
+        axes.set_xticks([])
+    elif len(steps) == 1:
+        axes.set_xticks(steps)
+    else:
+        margin = 0.04 * (steps[-1] - steps[0])
         axes.set_xlim(steps[0] - margin, steps[-1] + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if steps and steps[-1] >= 10_000:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
@@ -270,11 +290,19 @@ def _shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
+    if CHANCE in entries:
+        entries[CHANCE] = entries.pop(CHANCE)
     if len(entries) > 1:
         figure.legend(
             entries.values(), entries.keys(), loc="outside lower center", ncols=min(4, len(entries)), frameon=False,
             fontsize=9,
         )  # fmt: skip
+
+
+def _named(points: Sequence[Point]) -> str:
+    """The dataset and what was measured on it."""
+    metrics = dict.fromkeys(point.metric for point in points)
+    return f"{points[0].dataset} ({', '.join(metrics)})"
 
 
 def _colour(index: int) -> str:

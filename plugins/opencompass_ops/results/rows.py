@@ -91,7 +91,7 @@ class ScoreRow:
     created_at: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleRow:
     """How one sample was scored.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,13 +63,16 @@ class Store:
         self.close()
 
     def record_run(self, run: RunRow, pairs: Sequence[PairRows] = ()) -> None:
-        """Write a run and its pairs in one transaction; writing the same again changes nothing.
+        """Write a run and its pairs; writing the same again changes nothing.
 
-        A pair's prediction rows are replaced; its scores and samples too, unless it brings none.
+        A pair's prediction rows are replaced; its scores and samples too, unless it brings none. Each pair
+        is a transaction of its own: a large run must not keep other runs from writing. One that is
+        interrupted is completed by recording the run again.
         """
         with transaction(self._engine, write=True) as connection:
-            _upsert(connection, models.run, [asdict(run)])
-            for pair in pairs:
+            _upsert(connection, models.run, [run])
+        for pair in pairs:
+            with transaction(self._engine, write=True) as connection:
                 _record_pair(connection, run.run_dir, pair)
 
     def find_predictions(self, pair_fingerprints: Iterable[str]) -> dict[str, list[KnownPrediction]]:
@@ -168,20 +170,23 @@ def _record_pair(connection: Connection, run_dir: str, pair: PairRows) -> None:
             c = table.c
             of_pair = (c.run_dir == run_dir) & (c.model == pair.model) & (c.dataset == pair.dataset)
             connection.execute(delete(table).where(of_pair))
-            _upsert(connection, table, [asdict(row) for row in rows])
+            _upsert(connection, table, rows)
     for fingerprint in sorted({row.evaluation_fingerprint for row in pair.samples}):
         connection.execute(delete(models.sample).where(models.sample.c.evaluation_fingerprint == fingerprint))
-    _upsert(connection, models.sample, [asdict(row) for row in pair.samples])
+    _upsert(connection, models.sample, pair.samples)
 
 
-def _upsert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def _upsert(connection: Connection, table: Table, rows: Sequence[object]) -> None:
+    """Write rows whose attributes are the table's columns."""
     if not rows:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table)
     keys = [column.name for column in table.primary_key]
-    values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
+    names = [column.name for column in table.c]
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    connection.execute(upsert, [{name: getattr(row, name) for name in names} for row in rows])
 
 
 def _number(partition: tuple[Any, ...], order: tuple[Any, ...]) -> Any:

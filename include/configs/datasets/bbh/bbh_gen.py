@@ -1,6 +1,6 @@
 # Two subsets of BIG-Bench Hard with short free answers, without examples.
 # Data: ./data/BBH/data/NAME.json (OpenCompass's layout), columns input and target.
-from opencompass.datasets import BBHDataset
+from opencompass.datasets import BBHDataset, bbh_freeform_postprocess
 from opencompass.openicl.icl_evaluator import AccEvaluator
 from opencompass.openicl.icl_inferencer import GenInferencer
 from opencompass.openicl.icl_prompt_template import PromptTemplate
@@ -23,6 +23,9 @@ bbh_datasets = [
             retriever=dict(type=ZeroRetriever),
             inferencer=dict(type=GenInferencer, max_out_len=16, stopping_criteria=['\n']),
         ),
-        eval_cfg=dict(evaluator=dict(type=AccEvaluator)),
+        eval_cfg=dict(
+            evaluator=dict(type=AccEvaluator),
+            pred_postprocessor=dict(type=bbh_freeform_postprocess),
+        ),
     ) for name, task in bbh_subsets.items()
 ]

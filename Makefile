@@ -1,0 +1,64 @@
+# `make` lists what there is. Everything installs into .venv; nothing outside this folder is touched.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+PORT ?= 8080
+CLUSTER ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FAST := not model and not airflow and not live and not soak
+
+ifneq ($(CLUSTER),local)
+$(error CLUSTER=$(CLUSTER) is not known; only CLUSTER=local exists so far)
+endif
+
+.PHONY: help install lock demo airflow check test soak lint format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+install: $(STAMP) ## make .venv with the pinned dependencies and the console script
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml hatch_build.py
+	@echo "Installing into $(VENV) (minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-r requirements.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## write constraints.txt from the requirement files
+	@$(PYTHON) -m scripts.lock
+
+demo: install ## train a tiny model, evaluate its checkpoints through Airflow, check the scores
+	@$(BIN)/python -m demo
+
+airflow: install ## start Airflow with its web page on loopback (PORT=8080), until Ctrl-C
+	@$(BIN)/python -m scripts.airflow --port $(PORT)
+
+lint: install ## formatting, lint, types and the direction of imports
+	@echo "Checking format, lint, types and imports"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@PYTHONPATH=plugins:. $(BIN)/lint-imports
+
+format: install ## rewrite the sources as the linter wants them
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+check: lint ## the inner loop: lint and the fast tests
+	@$(BIN)/pytest -q -m "$(FAST)"
+
+test: lint ## every check and every test but the soak
+	@$(BIN)/pytest -m "not soak"
+
+soak: install ## the tests that take longer; they write docs/soak.md
+	@$(BIN)/pytest -m soak
+
+clean: ## remove what runs and tools made, the virtualenv included
+	@rm -rf $(VENV) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

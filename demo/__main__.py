@@ -1,0 +1,113 @@
+"""``make demo``: train, evaluate every checkpoint through Airflow, print the table, check the scores."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from demo.verdict import Learned, read_scores, verdict
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan
+from scripts.airflow_rest import StateCounts
+from scripts.embedded import EmbeddedAirflow
+
+DAG = "opencompass_eval"
+FOLDER = Path(".demo").absolute()
+CHECKPOINTS = FOLDER / "checkpoints"
+DATA = FOLDER / "data"
+RUN_SECONDS = 240
+
+
+def main() -> int:
+    """The whole demo; returns 0 when the scores are what they should be."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    start = time.monotonic()
+    # in a process of its own, so that torch's memory is free again before Airflow starts
+    subprocess.run([sys.executable, "-m", "demo.train", "--out", str(CHECKPOINTS), "--data", str(DATA)], check=True)
+    print("Starting Airflow (about 20 s)", flush=True)
+    with EmbeddedAirflow(Path(".airflow"), port=int(os.environ.get("PORT", "0"))) as airflow:
+        run_dir = evaluate(airflow)
+    files = LocalFiles(run_dir)
+    plan = Plan.from_json(files.read(layout.PLAN))
+    print(files.read(layout.summary(plan.stamp, "txt")).decode())
+    print(reused(plan))
+    learned = verdict(plan, read_scores(files, plan))
+    report(run_dir, learned, time.monotonic() - start)
+    return 0 if all(one.ok for one in learned) else 1
+
+
+def evaluate(airflow: EmbeddedAirflow) -> Path:
+    """Trigger the DAG on every checkpoint and wait; returns the run directory.
+
+    :raises RuntimeError: the run failed; the message names the tasks and their page.
+    """
+    airflow.rest.wait_for_dag(DAG)
+    run = airflow.rest.trigger(DAG, params(sorted(CHECKPOINTS.glob("step-*"))))
+    print(f"Evaluating; watch it on {airflow.url}/dags/{DAG} (user {airflow.user}, password {airflow.password})")
+    seen: StateCounts = {}
+
+    def on_progress(counts: StateCounts) -> None:
+        seen.update(counts)
+        print(f"  {time.strftime('%H:%M:%S')}  {progress(counts)}", flush=True)
+
+    if airflow.rest.wait(DAG, run, on_progress, timeout=RUN_SECONDS) != "success":
+        failed = ", ".join(task for task, states in seen.items() if states["failed"])
+        raise RuntimeError(f"the run failed in {failed}; its logs are in {airflow.home.logs}/dag_id={DAG}/run_id={run}")
+    planned = airflow.rest.request("GET", f"dags/{DAG}/dagRuns/{run}/taskInstances/plan/xcomEntries/return_value")
+    return Path(planned["value"]["run_dir"])
+
+
+def params(checkpoints: list[Path]) -> dict[str, Any]:
+    """What the form would send: one override per checkpoint, two jobs at once."""
+    return {
+        "config": "eval_demo",
+        "cluster": "local",
+        "work_dir": str(FOLDER / "outputs"),
+        "max_num_workers": 2,
+        "model_overrides": [{"path": str(checkpoint)} for checkpoint in checkpoints],
+        "cfg_options": [
+            f"datasets.0.path={DATA}/data/demo/arithmetic",
+            f"datasets.1.path={DATA}/data/demo/facts",
+        ],
+    }
+
+
+def progress(counts: StateCounts) -> str:
+    """``infer_local 3 success 2 deferred · ...`` for the tasks that have begun."""
+    begun = ((task, states) for task, states in counts.items() if set(states) != {"waiting"})
+    return " · ".join(f"{task} " + " ".join(f"{n} {state}" for state, n in states.items()) for task, states in begun)
+
+
+def reused(plan: Plan) -> str:
+    """What the run did not have to do again."""
+    models = {pair.model for pair in plan.pairs}
+    again = {pair.model for pair in plan.pairs if pair.shards}
+    line = f"Inferred {len(again)} of {len(models)} checkpoints in {len(plan.shards)} jobs"
+    return f"{line}; reused the predictions of {len(models - again)}"
+
+
+def report(run_dir: Path, learned: list[Learned], seconds: float) -> None:
+    """Where everything is, and whether the scores are what they should be."""
+    for one in learned:
+        print(f"{'ok' if one.ok else 'NOT OK'}: {one.text}")
+    print(f"\nSummary and plot: {run_dir}/summary\nWeb page: make airflow\nTook {seconds:.0f} s")
+
+
+def _as_interrupt(signum: int, frame: object) -> None:
+    """A plain ``kill`` stops Airflow too."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (RuntimeError, TimeoutError, subprocess.CalledProcessError) as error:
+        sys.exit(f"make demo: {error}")
+    except KeyboardInterrupt:
+        sys.exit("make demo: stopped")

@@ -1,0 +1,83 @@
+"""A plan in plain text, for people who want to know before they spend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opencompass_ops.contract.plan import Plan, PlannedModel, PlannedShard
+from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.planning.plan import PlanOutput
+
+
+def describe(output: PlanOutput) -> str:
+    """Models, datasets, every shard with its ranges and cost, and what is reused."""
+    plan = output.plan
+    lines = [
+        f"plan {plan.stamp}: mode {plan.mode}, {len(plan.models)} models x {len(plan.datasets)} datasets, "
+        f"{len(plan.pairs)} pairs, on {plan.cluster.get('name', plan.cluster['kind'])}",
+        f"config: {plan.config}",
+        f"run directory: {plan.run_dir}",
+        *_models(plan.models),
+        *_datasets(plan),
+        *_infer(output),
+        *_reused(output),
+        *_evaluations(output),
+        *(f"warning: {warning}" for warning in plan.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def _models(models: Sequence[PlannedModel]) -> list[str]:
+    return ["models:"] + [
+        f"  {model.abbr}"
+        + ("" if model.step is None else f"  step {model.step}")
+        + f"  weights {model.weights_id.rpartition(':')[2][:12]}"
+        for model in models
+    ]
+
+
+def _datasets(plan: Plan) -> list[str]:
+    return ["datasets:"] + [
+        f"  {dataset.abbr}  {dataset.mode}  {dataset.rows:,} rows  version {dataset.version or '-'}"
+        for dataset in plan.datasets
+    ]
+
+
+def _infer(output: PlanOutput) -> list[str]:
+    plan, specs = output.plan, {spec.id: spec for spec in output.specs}
+    if not plan.shards:
+        return ["infer: no job"]
+    rows, cost = sum(shard.rows for shard in plan.shards), sum(shard.cost for shard in plan.shards)
+    head = f"infer: {_count(len(plan.shards), 'job')}, {rows:,} rows, cost {cost:,.0f}, {plan.max_num_workers} at once"
+    return [head] + [_shard(shard, specs[shard.id]) for shard in plan.shards]
+
+
+def _shard(shard: PlannedShard, spec: ShardSpec) -> str:
+    parts = " ".join(_part(part) for part in spec.parts)
+    gpus = f", {shard.num_gpus} GPUs" if shard.num_gpus else ""
+    return f"  {shard.id}  {shard.model}  {shard.rows:,} rows, cost {shard.cost:,.0f}{gpus}: {parts}"
+
+
+def _part(part: Part) -> str:
+    return f"{part.name}[{part.start}:{part.stop}]"
+
+
+def _reused(output: PlanOutput) -> list[str]:
+    adoptions = output.adoptions
+    rows = sum(adoption.part.count for adoption in adoptions)
+    if not adoptions:
+        return ["reused predictions: none"]
+    return [f"reused predictions: {_count(len(adoptions), 'part')}, {rows:,} rows"] + [
+        f"  {adoption.model}  {_part(adoption.part)}  from {adoption.source}" for adoption in adoptions
+    ]
+
+
+def _evaluations(output: PlanOutput) -> list[str]:
+    reused = output.result_adoptions
+    lines = [f"evaluate: {_count(len(output.plan.evaluations), 'job')}, {_count(len(reused), 'result')} reused"]
+    lines += [f"  {shard.id}  {shard.label}  {shard.rows:,} rows" for shard in output.plan.evaluations]
+    return lines + [f"  reused  {result.model}/{result.dataset}  from {result.source}" for result in reused]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

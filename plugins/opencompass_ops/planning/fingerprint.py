@@ -1,0 +1,129 @@
+"""Identity of predictions and scores: the digest of everything that determines them.
+
+What is not known to be harmless counts, so an unknown setting costs a new run and never a wrong reuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from typing import Any
+
+from opencompass_ops.contract import ENGINE_REVISION, EVALUATION_REVISION, codec
+from opencompass_ops.contract.probe import ModelProbe
+
+RANKING = frozenset({"PPLInferencer", "LLInferencer"})
+"""Inferencers that generate nothing, so that no limit or stop of generation touches them."""
+
+_GENERATION = frozenset(
+    {"generation_kwargs", "max_out_len", "min_out_len", "stop_words", "end_str", "stopping_criteria"}
+)
+
+_HARMLESS_MODEL = frozenset(
+    {
+        # Names and places: what lies there is in weights_id and tokenizer_id.
+        *("abbr", "path", "tokenizer_path", "summarizer_abbr", "hf_cache_dir"),
+        # How the work is spread, and padding, which must not change an answer.
+        *("batch_size", "run_cfg", "num_gpus", "max_workers_per_gpu", "batch_padding", "pad_token_id"),
+        # Rendered into the requests, and scored later.
+        *("meta_template", "pred_postprocessor"),
+        # Resolved below together with the dataset's.
+        *("type", "model_kwargs", "tokenizer_kwargs", "max_out_len", "min_out_len", "max_seq_len"),
+    }
+)
+_HARMLESS_MODEL_KWARGS = frozenset(
+    {"device_map", "max_memory", "low_cpu_mem_usage", "trust_remote_code", "offload_folder", "torch_dtype", "dtype"}
+)
+_HARMLESS_TOKENIZER_KWARGS = frozenset({"padding_side", "trust_remote_code"})
+_HARMLESS_INFERENCER = frozenset(
+    {"type", "batch_size", "save_every", "dump_timer", "output_json_filepath", "output_json_filename"}
+    # The labels and examples are rendered into the requests.
+    | {"labels", "fix_id_list"}
+    | {"max_out_len", "min_out_len", "max_seq_len"}
+)
+_HARMLESS_EVAL = frozenset({"num_gpus"})
+
+
+def pair_fingerprint(model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str) -> str:
+    """Identity of all predictions of model x dataset.
+
+    :param model: the resolved model config.
+    :param probe: identity of its weights and tokenizer.
+    :param dataset: the resolved dataset config.
+    :param requests: digest of every rendered request, in order.
+    """
+    return codec.digest(
+        {
+            "engine_revision": ENGINE_REVISION,
+            "weights": probe.weights_id,
+            "tokenizer": probe.tokenizer_id,
+            "requests": requests,
+            "dtype": _dtype(_table(model, "model_kwargs")),
+            "decoding": _decoding(model, _table(_table(dataset, "infer_cfg"), "inferencer")),
+        }
+    )
+
+
+def part_fingerprint(pair: str, start: int, stop: int) -> str:
+    """Identity of the predictions of rows ``start`` to ``stop`` (exclusive) of a pair."""
+    return codec.digest({"pair": pair, "start": start, "stop": stop})
+
+
+def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """Identity of a score; how the predictions are split into parts does not count.
+
+    :param pair: fingerprint of the pair.
+    :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
+    :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
+    """
+    postprocessors = _table(model, "pred_postprocessor")
+    return codec.digest(
+        {
+            "evaluation_revision": EVALUATION_REVISION,
+            "pair": pair,
+            "eval_cfg": _without(_table(dataset, "eval_cfg"), _HARMLESS_EVAL),
+            "output_column": _table(dataset, "reader_cfg").get("output_column"),
+            "replicas": [dataset.get("n"), dataset.get("k")],
+            # OpenCompass matches the keys as patterns against the dataset's abbr.
+            "pred_postprocessor": [
+                value for pattern, value in postprocessors.items() if fnmatch(str(dataset["abbr"]), pattern)
+            ],
+        }
+    )
+
+
+def _decoding(model: Mapping[str, Any], inferencer: Mapping[str, Any]) -> dict[str, Any]:
+    """Model and inferencer settings, the inferencer's own before the model's (OpenICLInferTask)."""
+    kind = _class_name(inferencer.get("type"))
+    ignored = _GENERATION if kind in RANKING else frozenset()
+    resolved = {key: inferencer.get(key, model.get(key)) for key in ("max_out_len", "min_out_len", "max_seq_len")}
+    return {
+        "inferencer": kind,
+        "model": _class_name(model.get("type")),
+        "resolved": _without(resolved, ignored),
+        "inferencer_options": _without(inferencer, _HARMLESS_INFERENCER | ignored),
+        "model_options": _without(model, _HARMLESS_MODEL | ignored),
+        "model_kwargs": _without(_table(model, "model_kwargs"), _HARMLESS_MODEL_KWARGS),
+        "tokenizer_kwargs": _without(_table(model, "tokenizer_kwargs"), _HARMLESS_TOKENIZER_KWARGS),
+        "meta_eos": None if kind in RANKING else _table(model, "meta_template").get("eos_token_id"),
+    }
+
+
+def _dtype(model_kwargs: Mapping[str, Any]) -> str | None:
+    """``float16`` for ``torch.float16``; transformers 5 says ``dtype`` where it said ``torch_dtype``."""
+    said = model_kwargs.get("dtype", model_kwargs.get("torch_dtype"))
+    return None if said is None else str(said).removeprefix("torch.")
+
+
+def _class_name(kind: Any) -> str:
+    return str(kind).rpartition(".")[2]
+
+
+def _table(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return values.get(key) or {}
+
+
+def _without(values: Mapping[str, Any], ignored: Iterable[str]) -> dict[str, Any]:
+    """The values that are said and count: an absent setting and one set to None are the same."""
+    skip = frozenset(ignored)
+    return {key: value for key, value in values.items() if key not in skip and value is not None}

@@ -1,0 +1,140 @@
+"""One model x dataset: its parts, and which of them are answered already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opencompass_ops.contract.probe import DatasetProbe
+from opencompass_ops.contract.spec import Part
+from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.fingerprint import evaluation_fingerprint, part_fingerprint
+from opencompass_ops.planning.partition import Candidate, Partitioner
+from opencompass_ops.planning.tiling import KnownPart, find_tiling, gaps
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A model x dataset before it is split.
+
+    :param fingerprint: of the pair.
+    :param known: parts of this fingerprint that exist.
+    :param tiling: known parts that answer the whole dataset; None when there are none such.
+    """
+
+    model: Mapping[str, Any]
+    dataset: Mapping[str, Any]
+    probe: DatasetProbe
+    fingerprint: str
+    known: tuple[KnownPart, ...]
+    tiling: tuple[KnownPart, ...] | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Abbr of the model and of the dataset."""
+        return str(self.model["abbr"]), str(self.dataset["abbr"])
+
+    @property
+    def name(self) -> str:
+        """What people read."""
+        return "/".join(self.key)
+
+    def candidate(self, done: frozenset[str] = frozenset()) -> Candidate:
+        """The pair as a partitioner sees it."""
+        return Candidate(self.dataset, self.probe.rows, self.probe.selected, done)
+
+    def missing(self) -> str:
+        """Which rows have no usable prediction, for people."""
+        open_rows = gaps(self.known, self.probe.selected)
+        said = ", ".join(f"{start}..{stop - 1}" for start, stop in open_rows)
+        return f"rows {said} of {self.probe.selected}" if said else "the parts that exist overlap"
+
+
+def make_pair(
+    model: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    probe: DatasetProbe,
+    fingerprint: str,
+    known: Sequence[KnownPart],
+) -> Pair:
+    """A pair with those known parts that really answer it."""
+    own = tuple(
+        part
+        for part in known
+        if part.total == probe.selected >= part.stop > part.start >= 0
+        and part.fingerprint == part_fingerprint(fingerprint, part.start, part.stop)
+    )
+    return Pair(model, dataset, probe, fingerprint, own, find_tiling(own, probe.selected))
+
+
+@dataclass(frozen=True)
+class SplitPair:
+    """A pair with its parts.
+
+    :param parts: tile the dataset, in order.
+    :param sources: path of the known prediction by name of the part that it answers.
+    """
+
+    pair: Pair
+    parts: tuple[Part, ...]
+    sources: Mapping[str, str]
+
+    @property
+    def open_parts(self) -> tuple[Part, ...]:
+        """The parts that a job has to answer."""
+        return tuple(part for part in self.parts if part.name not in self.sources)
+
+    @property
+    def evaluation_fingerprint(self) -> str:
+        """Identity of the pair's score."""
+        return evaluation_fingerprint(self.pair.fingerprint, self.pair.dataset, self.pair.model)
+
+    def candidate(self) -> Candidate:
+        """What is left for the partitioner to deal out."""
+        return self.pair.candidate(frozenset(self.sources))
+
+
+def split(pair: Pair, partitioner: Partitioner) -> SplitPair:
+    """Keep the ranges of a tiling that exists; else split anew and take over the parts that fit.
+
+    :raises PlanError: the partitioner cannot split the dataset.
+    """
+    if pair.tiling is not None:
+        numbers = [None] if len(pair.tiling) == 1 else list(range(len(pair.tiling)))
+        parts = tuple(_part(pair, n, known.start, known.stop) for n, known in zip(numbers, pair.tiling, strict=True))
+        return SplitPair(pair, parts, {p.name: known.path for p, known in zip(parts, pair.tiling, strict=True)})
+    paths = {(known.start, known.stop): known.path for known in sorted(pair.known, key=lambda k: k.path, reverse=True)}
+    pieces = partitioner.tile(pair.candidate())
+    parts = tuple(_part(pair, piece.index, piece.start, piece.stop) for piece in pieces)
+    sources = {part.name: paths[part.start, part.stop] for part in parts if (part.start, part.stop) in paths}
+    return SplitPair(pair, parts, sources)
+
+
+def _part(pair: Pair, index: int | None, start: int, stop: int) -> Part:
+    return Part(
+        dataset=dict(pair.dataset),
+        index=index,
+        start=start,
+        stop=stop,
+        total=pair.probe.selected,
+        fingerprint=part_fingerprint(pair.fingerprint, start, stop),
+        pair_fingerprint=pair.fingerprint,
+    )
+
+
+def refuse_shared_names(split_pairs: Sequence[SplitPair]) -> None:
+    """Refuse parts of two datasets that would be written to one file.
+
+    :raises PlanError: names both datasets.
+    """
+    owners: dict[tuple[str, str], str] = {}
+    for split_pair in split_pairs:
+        model, dataset = split_pair.pair.key
+        for part in split_pair.parts:
+            owner = owners.setdefault((model, part.name), dataset)
+            if owner != dataset:
+                raise PlanError(
+                    f"datasets {owner} and {dataset} would both write {model}/{part.name}.json; "
+                    "give one of them another abbr"
+                )

@@ -1,0 +1,273 @@
+"""From a request and what is known to the plan: which jobs run, and what need not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair
+from opencompass_ops.contract.probe import ProbeReport
+from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.capacity import refuse_too_many
+from opencompass_ops.planning.fingerprint import pair_fingerprint
+from opencompass_ops.planning.pairs import Pair, SplitPair, make_pair, refuse_shared_names, split
+from opencompass_ops.planning.partition import NumWorker, Partitioner, Size
+from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.selection import Facts, Group, select, usable
+from opencompass_ops.planning.shards import eval_specs, infer_specs, planned
+from opencompass_ops.planning.steps import training_step
+from opencompass_ops.planning.tiling import KnownPart
+
+__all__ = ["Adoption", "KnownPart", "PlanInput", "PlanOutput", "ResultAdoption", "make_plan"]
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """Everything a plan depends on.
+
+    :param stamp: ``YYYYmmdd_HHMMSS`` of the launch.
+    :param config: path of the config.
+    :param params: of the request, secrets masked.
+    :param models: resolved model configs, each with a unique ``abbr``.
+    :param datasets: resolved dataset configs, each with a unique ``abbr``.
+    :param combinations: ``{"models": [abbr, ...], "datasets": [abbr, ...]}`` each; empty for all x all.
+    :param versions: by dataset, the first six digits of its prompt hash.
+    :param modes: by dataset, ``gen``, ``ppl``, ``ll`` or ``unknown``.
+    :param cluster: the resolved cluster config; ``kind`` is required.
+    :param known_predictions: by pair fingerprint, prediction files that exist and agree with their manifests.
+    :param known_results: by evaluation fingerprint, the path of a result file that exists.
+    :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
+    :param data_dir: the folder relative data paths are resolved against.
+    :param warnings: what is to be said beside the planner's own warnings.
+    """
+
+    request: Request
+    stamp: str
+    run_dir: str
+    instance: str
+    config: str
+    config_fingerprint: str
+    params: Mapping[str, Any]
+    models: Sequence[Mapping[str, Any]]
+    datasets: Sequence[Mapping[str, Any]]
+    probe: ProbeReport
+    cluster: Mapping[str, Any]
+    combinations: Sequence[Mapping[str, Any]] = ()
+    summarizer: Mapping[str, Any] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
+    known_predictions: Mapping[str, Sequence[KnownPart]] = field(default_factory=dict)
+    known_results: Mapping[str, str] = field(default_factory=dict)
+    max_map_length: int = 1024
+    data_dir: str = ""
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A prediction file of before that answers a part of this run.
+
+    Several adoptions may come from the run directory itself, under other names: read or link all sources aside
+    before replacing any target.
+
+    :param source: path of the prediction file.
+    """
+
+    model: str
+    part: Part
+    source: str
+
+
+@dataclass(frozen=True)
+class ResultAdoption:
+    """A result file of before that is this run's score of model x dataset."""
+
+    model: str
+    dataset: str
+    fingerprint: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PlanOutput:
+    """The plan and what is to be written beside it.
+
+    :param specs: of the plan's shards and evaluations, in order.
+    """
+
+    plan: Plan
+    specs: tuple[ShardSpec, ...]
+    adoptions: tuple[Adoption, ...]
+    result_adoptions: tuple[ResultAdoption, ...]
+
+
+def make_plan(given: PlanInput) -> PlanOutput:
+    """Plan a run.
+
+    :raises PlanError: one message that names every culprit and the next step.
+    """
+    request = given.request
+    groups = select(given.models, given.datasets, given.combinations)
+    facts = usable(given.probe, groups)
+    pairs = _pairs(given, groups, facts)
+    partitioner = _partitioner(request, pairs)
+    splits = tuple(split(pair, partitioner) for pair in pairs)
+    refuse_shared_names(splits)
+    if request.mode == "eval":
+        _refuse_missing(pairs)
+    weights = {name: probe.weights_id for name, probe in facts.models.items()}
+    by_key = {pair.pair.key: pair for pair in splits}
+    infer = (
+        infer_specs(groups, by_key, partitioner, weights, given.data_dir) if request.mode in ("all", "infer") else ()
+    )
+    results = _known_results(given, splits)
+    scored = [pair for pair in splits if pair.pair.key not in results] if request.mode in ("all", "eval") else []
+    evaluations = eval_specs(scored, weights, given.data_dir)
+    refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
+    return PlanOutput(
+        plan=_plan(given, facts, splits, infer, evaluations),
+        specs=infer + evaluations,
+        adoptions=tuple(
+            Adoption(pair.pair.key[0], part, pair.sources[part.name])
+            for pair in splits
+            for part in pair.parts
+            if part.name in pair.sources
+        ),
+        result_adoptions=tuple(results.values()),
+    )
+
+
+def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pair, ...]:
+    models = {str(model["abbr"]): model for model in given.models}
+    datasets = {str(dataset["abbr"]): dataset for dataset in given.datasets}
+    pairs = []
+    for group in groups:
+        for name in group.datasets:
+            model, dataset = models[group.model], datasets[name]
+            digest = facts.requests[group.model, name]
+            fingerprint = pair_fingerprint(model, facts.models[group.model], dataset, digest)
+            known = given.known_predictions.get(fingerprint, ())
+            pairs.append(make_pair(model, dataset, facts.datasets[name], fingerprint, known))
+    return tuple(pairs)
+
+
+def _partitioner(request: Request, pairs: Sequence[Pair]) -> Partitioner:
+    if request.max_partition_size is None:
+        return NumWorker(request.max_num_workers)
+    partitioner = Size(request.max_partition_size)
+    partitioner.check([pair.candidate() for pair in pairs if pair.tiling is None])
+    return partitioner
+
+
+def _refuse_missing(pairs: Sequence[Pair], shown: int = 10) -> None:
+    missing = [f"{pair.name}: {pair.missing()}" for pair in pairs if pair.tiling is None]
+    if missing:
+        more = [f"and {len(missing) - shown} more"] if len(missing) > shown else []
+        raise PlanError(
+            f"mode=eval scores predictions that exist, but {len(missing)} of {len(pairs)} pairs lack some. "
+            "Use mode=all, which infers what is missing:\n- " + "\n- ".join(missing[:shown] + more)
+        )
+
+
+def _known_results(given: PlanInput, splits: Sequence[SplitPair]) -> dict[tuple[str, str], ResultAdoption]:
+    """Results that stand: none for a pair of which this run infers a part, for that may answer otherwise."""
+    if given.request.mode == "infer":
+        return {}
+    found = {}
+    for pair in splits:
+        source = given.known_results.get(pair.evaluation_fingerprint)
+        is_inferred = given.request.mode == "all" and pair.open_parts
+        if source is not None and not is_inferred:
+            found[pair.pair.key] = ResultAdoption(*pair.pair.key, pair.evaluation_fingerprint, source)
+    return found
+
+
+def _plan(
+    given: PlanInput,
+    facts: Facts,
+    splits: Sequence[SplitPair],
+    infer: Sequence[ShardSpec],
+    evaluations: Sequence[ShardSpec],
+) -> Plan:
+    request = given.request
+    models = {key for key, _ in (pair.pair.key for pair in splits)}
+    datasets = {key for _, key in (pair.pair.key for pair in splits)}
+    planned_models = tuple(_model(model, facts) for model in given.models if model["abbr"] in models)
+    planned_datasets = tuple(_dataset(given, d["abbr"], facts) for d in given.datasets if d["abbr"] in datasets)
+    return Plan(
+        stamp=given.stamp,
+        run_dir=given.run_dir,
+        instance=given.instance,
+        mode=request.mode,
+        config=given.config,
+        config_fingerprint=given.config_fingerprint,
+        params=dict(given.params),
+        cluster=dict(given.cluster),
+        max_num_workers=request.max_num_workers,
+        retry=request.retry,
+        models=planned_models,
+        datasets=planned_datasets,
+        pairs=_planned_pairs(splits, infer, evaluations),
+        shards=tuple(planned(spec, given.cluster) for spec in infer),
+        evaluations=tuple(planned(spec, given.cluster) for spec in evaluations),
+        summarizer=None if given.summarizer is None else dict(given.summarizer),
+        warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
+    )
+
+
+def _model(model: Mapping[str, Any], facts: Facts) -> PlannedModel:
+    abbr, path = str(model["abbr"]), str(model.get("path") or "")
+    return PlannedModel(
+        abbr=abbr,
+        path=path,
+        weights_id=facts.models[abbr].weights_id,
+        column=str(model.get("summarizer_abbr") or abbr),
+        step=training_step(abbr, path),
+    )
+
+
+def _dataset(given: PlanInput, abbr: str, facts: Facts) -> PlannedDataset:
+    return PlannedDataset(
+        abbr=abbr,
+        version=given.versions.get(abbr, ""),
+        mode=given.modes.get(abbr, "unknown"),
+        rows=facts.datasets[abbr].selected,
+    )
+
+
+def _planned_pairs(
+    splits: Sequence[SplitPair], infer: Sequence[ShardSpec], evaluations: Sequence[ShardSpec]
+) -> tuple[PlannedPair, ...]:
+    writers: dict[tuple[str, str], list[str]] = {}
+    for spec in infer:
+        for part in spec.parts:
+            writers.setdefault((spec.model_abbr, part.dataset_abbr), []).append(spec.id)
+    scorers = {(spec.model_abbr, spec.parts[0].dataset_abbr): spec.id for spec in evaluations}
+    return tuple(
+        PlannedPair(
+            model=pair.pair.key[0],
+            dataset=pair.pair.key[1],
+            rows=pair.pair.probe.selected,
+            parts=tuple(part.name for part in pair.parts),
+            ranges=tuple((part.start, part.stop) for part in pair.parts),
+            reused=tuple(part.name for part in pair.parts if part.name in pair.sources),
+            shards=tuple(dict.fromkeys(writers.get(pair.pair.key, ()))),
+            evaluation=scorers.get(pair.pair.key, ""),
+            fingerprint=pair.evaluation_fingerprint,
+        )
+        for pair in splits
+    )
+
+
+def _warnings(models: Sequence[PlannedModel], datasets: Sequence[PlannedDataset], facts: Facts) -> list[str]:
+    cut = [d.abbr for d in datasets if d.rows < facts.datasets[d.abbr].rows]
+    columns = [model.column for model in models]
+    twins = sorted({column for column in columns if columns.count(column) > 1})
+    warnings = []
+    if cut:
+        warnings.append(f"scores are of a part of the rows (test_range or limit): {', '.join(cut)}")
+    if twins:
+        warnings.append(f"several models share a column of the summary: {', '.join(twins)}; change summarizer_abbr")
+    return warnings

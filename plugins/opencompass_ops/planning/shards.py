@@ -1,0 +1,101 @@
+"""Shards as jobs are told of them, named by order and content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opencompass_ops.contract import codec
+from opencompass_ops.contract.plan import PlannedShard
+from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
+from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.pairs import SplitPair
+from opencompass_ops.planning.partition import Partitioner, row_cost
+from opencompass_ops.planning.selection import Group
+
+Splits = Mapping[tuple[str, str], SplitPair]
+
+
+def infer_specs(
+    groups: Sequence[Group], splits: Splits, partitioner: Partitioner, weights: Mapping[str, str], data_dir: str
+) -> tuple[ShardSpec, ...]:
+    """One spec per shard of parts that no prediction answers yet.
+
+    :param weights: weights_id by model.
+    """
+    specs: list[ShardSpec] = []
+    for group in groups:
+        members = [splits[group.model, dataset] for dataset in group.datasets]
+        parts = {part.name: part for member in members for part in member.open_parts}
+        unanswered = [member.candidate() for member in members if member.pair.tiling is None]
+        for pieces in partitioner.shards(unanswered):
+            chosen = tuple(parts[piece.name] for piece in pieces)
+            specs.append(
+                ShardSpec(
+                    id=_shard_id(INFER, len(specs), [group.model, [[part.name, part.fingerprint] for part in chosen]]),
+                    kind=INFER,
+                    model=dict(members[0].pair.model),
+                    parts=chosen,
+                    weights_id=weights[group.model],
+                    data_dir=data_dir,
+                )
+            )
+    return tuple(specs)
+
+
+def eval_specs(pairs: Sequence[SplitPair], weights: Mapping[str, str], data_dir: str) -> tuple[ShardSpec, ...]:
+    """One spec per pair that is to be scored."""
+    return tuple(
+        ShardSpec(
+            id=_shard_id(EVAL, number, [*pair.pair.key, pair.evaluation_fingerprint]),
+            kind=EVAL,
+            model=dict(pair.pair.model),
+            parts=pair.parts,
+            weights_id=weights[pair.pair.key[0]],
+            evaluation_fingerprint=pair.evaluation_fingerprint,
+            data_dir=data_dir,
+        )
+        for number, pair in enumerate(pairs)
+    )
+
+
+def planned(spec: ShardSpec, cluster: Mapping[str, Any]) -> PlannedShard:
+    """The spec's line in ``plan.json``."""
+    gpus, procs = _devices(spec, cluster)
+    rows = sum(part.count for part in spec.parts)
+    is_infer = spec.kind == INFER
+    return PlannedShard(
+        id=spec.id,
+        kind=spec.kind,
+        cluster=str(cluster["kind"]),
+        label=spec.label if is_infer else f"{spec.model_abbr}/{spec.parts[0].dataset_abbr}",
+        model=spec.model_abbr,
+        parts=tuple(part.name for part in spec.parts),
+        rows=rows,
+        cost=sum(row_cost(part.dataset) * part.count for part in spec.parts) if is_infer else rows,
+        num_gpus=gpus,
+        num_procs=procs,
+    )
+
+
+def _shard_id(kind: str, number: int, content: list[Any]) -> str:
+    # A run directory is planned again after a retry or with reuse; without the content, a token of the first plan
+    # would stand for other work of the second, and its success would be taken for that work's.
+    return f"{kind}-{number:04d}-{codec.digest(content)[:6]}"
+
+
+def _devices(spec: ShardSpec, cluster: Mapping[str, Any]) -> tuple[int, int]:
+    if spec.kind != INFER:
+        return 0, 1
+    run_cfg = spec.model.get("run_cfg") or {}
+    default = (cluster.get("resources") or {}).get("num_gpus", 0)
+    return (
+        _count(spec.model_abbr, "num_gpus", run_cfg.get("num_gpus", default), least=0),
+        _count(spec.model_abbr, "num_procs", run_cfg.get("num_procs", 1), least=1),
+    )
+
+
+def _count(model: str, key: str, value: Any, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PlanError(f"model {model}: run_cfg.{key} is {value!r}; give a whole number of at least {least}")
+    return value

@@ -8,10 +8,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from opencompass_ops.contract.spec import EVAL, INFER
-
 from inference.claim import Attempt
 from inference.job import run_job, run_worker
+from opencompass_ops.contract.spec import EVAL, INFER
 
 JOB_ID_VARIABLE = "OPENCOMPASS_OPS_JOB_ID"
 """Set by every cluster in the job's environment: the id is known only once the job runs."""

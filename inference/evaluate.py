@@ -7,17 +7,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from opencompass_ops.contract import codec, layout
-from opencompass_ops.contract.evidence import part_problem
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
-from opencompass_ops.contract.spec import Part, ShardSpec
-
 from inference.claim import now
 from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import details
 from inference.problems import InputProblem, MissingPredictions
 from inference.scoring import Scores, score
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.evidence import part_problem
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ import threading
 from dataclasses import dataclass
 from types import TracebackType
 
+from inference.claim import now
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Heartbeat
-
-from inference.claim import now
 
 _SECONDS = 2.0
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from inference.problems import InputProblem
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.files import LocalFiles
-
-from inference.problems import InputProblem
 
 FULL_LIMIT = 4 << 30
 """Bytes up to which all weights are read; above, the quick identity must do."""

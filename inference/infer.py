@@ -6,18 +6,17 @@ import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
 
-from opencompass_ops.contract import codec, layout
-from opencompass_ops.contract.evidence import part_problem
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
-from opencompass_ops.contract.spec import Part, ShardSpec
-
 from inference import journal
 from inference.claim import now
 from inference.heartbeat import Progress
 from inference.identity import weights_identity
 from inference.problems import InputProblem
 from inference.startup import import_work
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.evidence import part_problem
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
 
 Launch = Callable[[Sequence[Part]], None]
 """Journals the parts' missing items with several processes; returns when all have ended well."""

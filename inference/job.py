@@ -12,16 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from inference import parallel
+from inference.claim import Attempt, now, record_start, take_claim
+from inference.heartbeat import Progress, Pulse
+from inference.startup import import_work
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import shard_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import ExitRecord
 from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
-
-from inference import parallel
-from inference.claim import Attempt, now, record_start, take_claim
-from inference.heartbeat import Progress, Pulse
-from inference.startup import import_work
 
 DONE = 0
 FAILED = 1

@@ -10,11 +10,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from inference.heartbeat import Progress
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
-
-from inference.heartbeat import Progress
 
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 20.0

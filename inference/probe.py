@@ -11,16 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.contract import codec
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
-
 from inference.build import build_requests, model_family
 from inference.datasets import Rows, load_rows
 from inference.identity import local_model, model_problem, tokenizer_identity, weights_identity
 from inference.problems import InputProblem
 from inference.requests import RankingRequest, Request
 from inference.scoring import check_model_scoring, check_scoring
+from opencompass_ops.contract import codec
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
 
 _PACKAGES = ("torch", "transformers", "numpy")
 

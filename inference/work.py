@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 import transformers.modeling_utils  # noqa: F401  # would else be imported late, see startup.py
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import Part, ShardSpec
 from transformers.utils import logging as transformers_logging
 
 from inference import journal
@@ -24,6 +22,8 @@ from inference.problems import InputProblem
 from inference.ranking import Ranking
 from inference.requests import GenerationRequest, RankingRequest
 from inference.tokens import Tokens, load_tokens
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import Part, ShardSpec
 
 READY = "Starting inference process"
 """OpenCompass's words once the model is loaded; people and log watchers look for them."""

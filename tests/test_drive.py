@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from opencompass_ops import drive
 from opencompass_ops.clusters import attempts
 from opencompass_ops.clusters.attempts import Outcome

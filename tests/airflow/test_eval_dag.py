@@ -62,6 +62,7 @@ def test_a_trigger_can_be_rebuilt_in_another_process(path, kwargs):
 
 def test_the_retry_policy_asks_the_runs_own_budget():
     from airflow.sdk.definitions.retry_policy import RetryAction
+
     from opencompass_ops.errors import JobFailed
     from opencompass_ops.operators.retries import ShardRetryPolicy
 
@@ -73,6 +74,7 @@ def test_the_retry_policy_asks_the_runs_own_budget():
 
 def test_tries_before_a_clear_do_not_count_against_the_budget():
     from airflow.sdk.definitions.retry_policy import RetryAction
+
     from opencompass_ops.errors import JobFailed
     from opencompass_ops.operators.retries import ShardRetryPolicy
 

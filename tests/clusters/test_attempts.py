@@ -9,6 +9,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.clusters import attempts
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import JobState, JobStatus

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.clusters.budgets import INFRASTRUCTURE_TRIES, may_retry
 from opencompass_ops.errors import InfrastructureError, JobCancelled, JobFailed, JobRefused, MissingParts, OpsError
 

@@ -7,6 +7,7 @@ import runpy
 import sys
 
 import pytest
+
 from opencompass_ops.clusters.base import Cluster
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.local import LocalCluster

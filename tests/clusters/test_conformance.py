@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from backends import BACKENDS, Bench, ended, is_gone, until
+
 from opencompass_ops.clusters.base import Admission, JobState
 from opencompass_ops.errors import JobRefused
 

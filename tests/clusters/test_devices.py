@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.clusters.devices import choose, devices
 from opencompass_ops.errors import UnsureError
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from backends import Bench, ended, is_gone, local, until, with_config
+
 from opencompass_ops.clusters import local_status
 from opencompass_ops.clusters.base import Admission, JobState
 from opencompass_ops.clusters.config import ClusterConfig

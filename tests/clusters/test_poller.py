@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
+
 from opencompass_ops.clusters import poller as module
 from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 

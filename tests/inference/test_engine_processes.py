@@ -9,12 +9,12 @@ import sys
 import time
 
 import pytest
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.evidence import job_problem, part_problem, read_exit
-from opencompass_ops.contract.files import LocalFiles
 
 from inference.heartbeat import Progress
 from inference.infer import infer
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.evidence import job_problem, part_problem, read_exit
+from opencompass_ops.contract.files import LocalFiles
 
 pytestmark = pytest.mark.model
 

@@ -6,14 +6,14 @@ import json
 import shutil
 
 import pytest
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.evidence import part_problem
-from opencompass_ops.contract.files import LocalFiles
 
 from inference import generation, ranking
 from inference.heartbeat import Progress
 from inference.infer import infer
 from inference.problems import InputProblem
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.evidence import part_problem
+from opencompass_ops.contract.files import LocalFiles
 
 pytestmark = pytest.mark.model
 

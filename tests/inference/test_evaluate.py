@@ -9,14 +9,14 @@ import math
 import statistics
 
 import pytest
+
+from inference.evaluate import evaluate, standard_error
+from inference.problems import InputProblem, MissingPredictions
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import result_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, Part, ShardSpec
-
-from inference.evaluate import evaluate, standard_error
-from inference.problems import InputProblem, MissingPredictions
 
 GOLD = ["4", "6", "8", "10", "12"]
 SAID = ["4", "six", "", "10", "12\nQ: 7+7=?"]

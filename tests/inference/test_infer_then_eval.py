@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+
+from inference.__main__ import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.evidence import job_problem, read_exit
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
-
-from inference.__main__ import main
 
 pytestmark = pytest.mark.model
 

@@ -11,11 +11,6 @@ import threading
 import time
 
 import pytest
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.evidence import job_problem, read_exit
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Heartbeat
-from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 
 from inference import __main__ as command
 from inference import infer, job
@@ -23,6 +18,11 @@ from inference.claim import Attempt, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.journal import Answer, Journal
 from inference.problems import InputProblem
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.evidence import job_problem, read_exit
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Heartbeat
+from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 
 TOKEN = "oc-abcdef-12345678-infer-0000-e1"
 PART = Part({"abbr": "toy"}, None, 0, 2, 2, "f1", "p1")

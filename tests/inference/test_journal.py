@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 
 from inference import journal
 from inference.infer import is_answered, write_part
 from inference.journal import Answer, Journal
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 
 MODEL = "tiny"
 

@@ -6,11 +6,11 @@ import json
 
 import naive
 import pytest
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.files import LocalFiles
 
 from inference.heartbeat import Progress
 from inference.infer import infer
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
 
 pytestmark = pytest.mark.model
 

@@ -10,9 +10,9 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 from inference.probe import main_probe, probe
+from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 SAFETENSORS_HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
 

@@ -7,6 +7,8 @@ import os
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
+
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedShard
@@ -14,7 +16,6 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, INFER, Part, ShardSpec
 from opencompass_ops.results.engine import open_engine
 from opencompass_ops.results.store import Store
-from sqlalchemy import text
 
 POSTGRES = "OPENCOMPASS_OPS_TEST_POSTGRES_URL"
 STAMP = "20261121_120000"

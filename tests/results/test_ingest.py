@@ -7,6 +7,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
+
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.results.engine import transaction
@@ -16,7 +18,6 @@ from opencompass_ops.results.models import metadata
 from opencompass_ops.results.scores import scores_of
 from opencompass_ops.results.statistics import wilson_interval
 from opencompass_ops.results.store import Store
-from sqlalchemy import select
 
 PAIR = ("tiny-step-000500", "facts")
 

@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import create_engine, text
+
 from opencompass_ops.contract import layout
 from opencompass_ops.results.report import XCOM_BYTES, report
-from sqlalchemy import create_engine, text
 
 LOST = ("tiny-step-000500", "facts")
 

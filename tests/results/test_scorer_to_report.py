@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+
+from inference.evaluate import evaluate
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, ShardSpec
 from opencompass_ops.results.report import report
-
-from inference.evaluate import evaluate
 
 PAIR = ("tiny-step-000500", "sums")
 GOLD = [str(2 * n) for n in range(8)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opencompass_ops.results.statistics import estimate, standard_error, wilson_interval
 from scipy import stats
+
+from opencompass_ops.results.statistics import estimate, standard_error, wilson_interval
 
 
 @given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -8,12 +8,13 @@ import sys
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import inspect, text
+
 from opencompass_ops.errors import InputError, OpsError
 from opencompass_ops.results import engine, models
 from opencompass_ops.results.migrations import MIGRATIONS
 from opencompass_ops.results.rows import KnownPrediction, PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
 from opencompass_ops.results.store import Store
-from sqlalchemy import inspect, text
 
 RUN = RunRow("/runs/1", "s", "c", "f", "all", "complete", 1, 1, "coverage 1/1", "2026-11-21T12:00:00+00:00")
 SCORE = ScoreRow(

@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opencompass_ops.contract.plan import PlannedDataset, PlannedModel
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.results.findings import parse_result

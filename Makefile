@@ -61,4 +61,4 @@ soak: install ## the tests that take longer; they write docs/soak.md
 	@$(BIN)/pytest -m soak
 
 clean: ## remove what runs and tools made, the virtualenv included
-	@rm -rf $(VENV) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf $(VENV) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist data/demo

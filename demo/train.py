@@ -43,6 +43,8 @@ class Settings:
 
 def train(out: Path, data: Path, settings: Settings) -> list[Path]:
     """Write data and checkpoints, unless the same settings made them before; returns the checkpoints in order."""
+    tasks = make_tasks(settings.seed)
+    write_data(tasks, data, settings.seed)
     marker = out / "settings.json"
     if marker.exists() and json.loads(marker.read_text()) == asdict(settings):
         kept = sorted(out.glob("step-*"))
@@ -50,8 +52,6 @@ def train(out: Path, data: Path, settings: Settings) -> list[Path]:
         return kept
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    tasks = make_tasks(settings.seed)
-    write_data(tasks, data, settings.seed)
     tokenizer = make_tokenizer(example.line for example in tasks.sums + tasks.facts)
     model = make_model(tokenizer, settings.seed)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
@@ -141,7 +141,7 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m demo.train", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(".demo/checkpoints"))
-    parser.add_argument("--data", type=Path, default=Path(".demo/data"))
+    parser.add_argument("--data", type=Path, default=Path())
     parser.add_argument("--seconds", type=float, default=Settings.seconds)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     chosen = parser.parse_args()

@@ -10,7 +10,7 @@ from typing import Any
 from inference.claim import now
 from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import details
-from inference.problems import InputProblem, MissingPredictions
+from inference.problems import InputProblem, MissingParts
 from inference.scoring import Scores, score
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import part_problem
@@ -39,7 +39,7 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     :param spec: an ``eval`` shard with every part of the dataset.
     :param token: of the job that scores.
     :return: run-relative path of the manifest -> its sha256.
-    :raises MissingPredictions: a part's predictions are not there or not the planned ones; names each.
+    :raises MissingParts: a part's predictions are not there or not the planned ones; names each.
     :raises InputProblem: the data changed since they were answered, or cannot be scored.
     """
     parts = sorted(spec.parts, key=lambda part: part.start)
@@ -83,7 +83,7 @@ def _load(files: LocalFiles, model: str, parts: list[Part]) -> _Predictions:
         manifest = Manifest.from_json(files.read(layout.manifest(path)))
         truncated += int(manifest.details.get("truncated", 0))
     if problems:
-        raise MissingPredictions(
+        raise MissingParts(
             f"{len(problems)} of {len(parts)} parts cannot be scored: {'; '.join(problems)}. "
             "Infer them again; what is there is kept"
         )

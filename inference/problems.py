@@ -9,7 +9,7 @@ class InputProblem(ValueError):
     retryable = False
 
 
-class MissingPredictions(Exception):
+class MissingParts(Exception):
     """An evaluation's parts are not all there and right; it can be scored once they are."""
 
     retryable = True

@@ -135,7 +135,7 @@ async def test_a_concluded_submission_is_not_run_again(plan_run):
     [
         ("leave(1, error='no such column', error_type='InputError', retryable=False)", JobRefused, "no such column"),
         ("leave(1, error='CUDA error', error_type='RuntimeError')", JobFailed, "CUDA error"),
-        ("leave(1, error='part 3 is missing', error_type='MissingPredictions')", MissingParts, "part 3 is missing"),
+        ("leave(1, error='part 3 is missing', error_type='MissingParts')", MissingParts, "part 3 is missing"),
         ("os.kill(os.getpid(), signal.SIGKILL)", InfrastructureError, "killed by signal 9"),
         ("sys.exit(7)", JobFailed, "ended with code 7"),
         ("sys.exit(0)", JobFailed, "wrote no exit record"),

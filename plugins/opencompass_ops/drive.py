@@ -49,7 +49,7 @@ _KILLED_FROM_OUTSIDE = (-9, -15)  # SIGKILL, SIGTERM: the kernel's OOM killer, a
 _CLASSES: dict[str, type[JobError]] = {
     "JobCancelled": JobCancelled,
     "InfrastructureError": InfrastructureError,
-    "MissingPredictions": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
+    "MissingParts": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
 }
 
 

@@ -27,6 +27,7 @@ from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
 from opencompass_ops.probing import probe
 from opencompass_ops.results.store import Store
+from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import adopt, fingerprints, known_predictions, known_results
 
 Say = Callable[[str], None]
@@ -88,6 +89,7 @@ def prepare(
     request = Request.from_params(params)
     cluster = load_cluster(request.cluster)
     config = _read_config(request, cluster)
+    check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
     work_dir = _work_dir(request, config, cluster)
     reused_dir = run_dir or _reused_dir(request, work_dir)
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")

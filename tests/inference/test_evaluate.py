@@ -11,7 +11,7 @@ import statistics
 import pytest
 
 from inference.evaluate import evaluate, standard_error
-from inference.problems import InputProblem, MissingPredictions
+from inference.problems import InputProblem, MissingParts
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import result_problem
 from opencompass_ops.contract.files import LocalFiles
@@ -217,7 +217,7 @@ def test_every_missing_part_is_named_and_nothing_is_written(files, data_dir):
     for name, damage in (("sums_0", b"{}"), ("sums_2", None)):
         path = files.path(layout.prediction("tiny", name))
         path.write_bytes(damage) if damage else path.unlink()
-    with pytest.raises(MissingPredictions) as caught:
+    with pytest.raises(MissingParts) as caught:
         evaluate(files, spec, "token-e1")
     assert caught.value.retryable is True
     assert "2 of 3 parts" in str(caught.value)
@@ -229,7 +229,7 @@ def test_every_missing_part_is_named_and_nothing_is_written(files, data_dir):
 def test_a_file_whose_manifest_agrees_but_whose_items_do_not_is_refused(files, data_dir):
     spec = make_spec(data_dir, bounds=(0, 5))
     write_predictions(files, spec, [{"origin_prompt": "", "prediction": "4"}] * 4)
-    with pytest.raises(MissingPredictions, match=r"sums\.json does not hold the items 0\.\.4"):
+    with pytest.raises(MissingParts, match=r"sums\.json does not hold the items 0\.\.4"):
         evaluate(files, spec, "token-e1")
 
 

@@ -1,4 +1,4 @@
-# Addition modulo 97, as the demo trains it: "37+58=" is answered by "95".
+# Addition modulo 17, as the demo trains it: "12+9=" is answered by "4".
 # Data: ./data/demo/arithmetic/{train,test}.jsonl, columns question and answer; made by the demo.
 from inference.datasets import JsonlDataset
 from opencompass.openicl.icl_evaluator import AccEvaluator

@@ -62,7 +62,8 @@ class World:
         """Write an evaluation of ``rows`` rows; returns the config's path."""
         data = self.folder / "data" / name
         data.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps({"question": f"{n}+{n + 1}=", "answer": str((2 * n + 1) % 97)}) for n in range(rows)]
+        # Other questions for each name: what one test answered must not be reused by the next.
+        lines = [json.dumps({"question": f"{name} {n}+{n + 1}=", "answer": str(2 * n + 1)}) for n in range(rows)]
         for split in ("train", "test"):
             (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
         path = self.folder / "configs" / f"eval_{name}.py"

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -121,16 +120,16 @@ def test_a_trigger_handed_to_a_second_triggerer_cancels_nothing(world: World):
     gate = world.hold()
     run = world.start(config)
     folder = world.run_dir(run)
-    until(lambda: processes_of(folder), "a job")
-    job = {process.pid for process in processes_of(folder)}
+    until(lambda: _held(folder), "a job")
+    held = _held(folder)
     # The first triggerer hangs, so that the second one takes its triggers, and then wakes up and finds them gone.
     first, owner = world.airflow.pids["triggerer"], _owner(world, run)
     signal_session(first, signal.SIGSTOP)
     world.airflow.start("triggerer", name="triggerer-2")
     until(lambda: _owner(world, run) not in (None, owner), "a second owner", 120)
     signal_session(first, signal.SIGCONT)
-    time.sleep(6)  # the woken triggerer needs a loop to notice that its triggers are gone
-    assert {process.pid for process in processes_of(folder)} >= job
+    until(lambda: "its task is still deferred" in world.log(run, "infer_local", 0), "the guard's word in the log")
+    assert _held(folder) == held
     gate.unlink()
     assert world.wait(run) == "success"
     world.airflow.kill("triggerer-2", signal.SIGTERM)
@@ -147,6 +146,11 @@ def test_a_deferred_shard_that_is_cleared_is_run_again_by_the_same_run(world: Wo
     gate.unlink()
     assert world.wait(run) == "success"
     assert json.loads((folder / "predictions/tiny/sums.manifest.json").read_text())["count"] == 16
+
+
+def _held(folder: Path) -> set[int]:
+    """Pids of the jobs that wait at a gate."""
+    return {process.pid for process in processes_of(folder) if "inference" in process.cmdline()}
 
 
 def _pid_of_worker(world: World, run: str) -> int | None:

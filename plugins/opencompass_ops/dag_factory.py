@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import DAG, Param, TriggerRule, task
@@ -55,6 +56,8 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         task_id=f"{stage}_{kind}",
         trigger_rule=rule,
         retries=RETRIES,
+        # Only for tries that raised nothing, such as a killed worker: the policy names its own delays.
+        retry_delay=timedelta(seconds=10),
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",
     ).expand_kwargs(shards(cast("Any", plan.output)))

@@ -26,7 +26,7 @@ def test_the_summary_is_the_only_leaf_so_that_it_decides_the_colour_of_the_run(d
 
 
 def test_a_skipped_or_failed_inference_does_not_skip_what_follows(dag):
-    rules = {task.task_id: str(task.trigger_rule) for task in dag.tasks}
+    rules = {task.task_id: task.trigger_rule.value for task in dag.tasks}
     assert rules["eval_local"] == "all_done"
     assert rules["summarize"] == "all_done"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import DAG, Param, TriggerRule, task
 
+from opencompass_ops.configs.library import offered
 from opencompass_ops.operators.local import LocalOperator
 from opencompass_ops.operators.plan import PlanOperator
 from opencompass_ops.operators.retries import ShardRetryPolicy
@@ -19,10 +21,28 @@ OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator,)
 RETRIES = 20
 """Fixed when the DAG is parsed, so it is only the ceiling; the run's ``retry`` and the budgets decide."""
 
+RETRY_DELAY = timedelta(seconds=5)
+"""When the scheduler, not the policy, asks for a retry: a trigger that fires before the executor's report of the
+deferral is read makes Airflow 3.3 mark a live task up_for_retry. The next try adopts the job; Airflow's own 5 minutes
+would only be waited."""
+
 DOC = """\
 ### Evaluate models on datasets
-Name a **config** and press *Trigger*. `limit` keeps the first rows of every dataset: use it for a first run.
-The score table stands in the log of `summarize`; tables and plots lie in the run directory under `summary/`.
+Press *Trigger*, choose a **config**, and *Trigger* again. *Rows per dataset* keeps only the first rows: use it for a
+first run. *Checkpoints* take the place of the config's one model, and each becomes a column of the score table:
+
+```json
+[{"path": "/ckpt/step-1000"}, {"path": "/ckpt/step-2000", "abbr": "last"}]
+```
+
+| task | what its log says |
+|---|---|
+| `plan` | what runs and what is reused; or, in one message, what is wrong with the request |
+| `infer_local`, `eval_local` | one entry per part; when it failed, the job's last lines |
+| `summarize` | the score table, and what is missing |
+
+Tables and plots lie in the run folder under `summary/`. A run that was stopped or failed goes on with *Reuse run*
+`latest`: what is answered is never asked again.
 """
 
 
@@ -31,7 +51,8 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
 
     :param dag_id: the DAG's id.
     """
-    params = {name: Param(**schema) for name, schema in form().items()}
+    fields = form({"config": offered(), "cluster": offered("clusters")})
+    params = {name: Param(**schema) for name, schema in fields.items()}
     with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
         plan = PlanOperator(task_id="plan")
         infer = [_mapped(kind, plan, "infer", TriggerRule.ALL_SUCCESS) for kind in OPERATORS]
@@ -55,6 +76,7 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         task_id=f"{stage}_{kind}",
         trigger_rule=rule,
         retries=RETRIES,
+        retry_delay=RETRY_DELAY,
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",
     ).expand_kwargs(shards(cast("Any", plan.output)))

@@ -26,7 +26,7 @@ def test_the_summary_is_the_only_leaf_so_that_it_decides_the_colour_of_the_run(d
 
 
 def test_a_skipped_or_failed_inference_does_not_skip_what_follows(dag):
-    rules = {task.task_id: str(task.trigger_rule) for task in dag.tasks}
+    rules = {task.task_id: task.trigger_rule.value for task in dag.tasks}
     assert rules["eval_local"] == "all_done"
     assert rules["summarize"] == "all_done"
 
@@ -35,6 +35,11 @@ def test_the_form_shows_every_parameter_once(dag):
     from opencompass_ops.planning.params import PARAMETERS
 
     assert list(dag.params) == [parameter.name for parameter in PARAMETERS]
+
+
+def test_the_form_proposes_the_shipped_evaluations_and_clusters(dag):
+    offered = {name: dag.params.get_param(name).schema.get("examples") for name in ("config", "cluster")}
+    assert offered == {"config": ["eval_bbh", "eval_demo", "eval_gsm8k"], "cluster": ["local"]}
 
 
 def test_the_form_refuses_a_value_of_the_wrong_type(dag):

@@ -18,6 +18,17 @@ def default_config_dir() -> Path:
     return Path(named) if named else Path(__file__).resolve().parents[3] / "include" / "configs"
 
 
+def offered(kind: str = "") -> list[str]:
+    """Names that a form proposes: the evaluations at the top of the config folder, or all of a kind.
+
+    One directory is listed and nothing is read, because DAG files call this whenever they are parsed.
+
+    :param kind: the subfolder, such as ``clusters``; "" for the ``eval_*.py``.
+    """
+    folder = default_config_dir() / kind
+    return sorted(file.stem for file in folder.glob("*.py" if kind else "eval_*.py") if file.stem != "__init__")
+
+
 def find_config(name_or_path: str, config_dirs: Sequence[Path] = (), *, kind: str = "") -> Path:
     """The config file that is meant: an existing path, or a name in the config folders.
 

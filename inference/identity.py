@@ -46,17 +46,18 @@ def _is_folder(path: str, data_dir: str) -> bool:
     return bool(path) and (not _HUB_ID.fullmatch(path) or Path(data_dir, path).is_dir())
 
 
-def local_model(path: Any) -> Path:
+def local_model(path: Any, what: str = "model") -> Path:
     """The folder of a model ``path``: itself, or the snapshot of a hub id that was downloaded before.
 
+    :param what: what is looked for, for the message.
     :raises InputProblem: nothing is there.
     """
     if not isinstance(path, str) or not path:
-        raise InputProblem(f"model path {path!r} is no path; name the checkpoint's folder")
+        raise InputProblem(f"{what} path {path!r} is no path; name the checkpoint's folder")
     if Path(path).is_dir():
         return Path(path)
     if not _HUB_ID.fullmatch(path) or Path(path).exists():
-        raise InputProblem(f"model folder {path} does not exist; check the path")
+        raise InputProblem(f"{what} folder {path} does not exist; check the path")
     snapshot = _snapshot(path)
     if snapshot is None:
         raise InputProblem(
@@ -112,7 +113,7 @@ def tokenizer_identity(path: str | os.PathLike[str]) -> str:
 
     :raises InputProblem: there is no such folder, or no tokenizer in it.
     """
-    folder = local_model(os.fspath(path))
+    folder = local_model(os.fspath(path), "tokenizer")
     files = sorted(file for file in folder.iterdir() if _is_tokenizer(file))
     if not files:
         raise InputProblem(f"{folder} holds no tokenizer; set tokenizer_path to a folder that does")

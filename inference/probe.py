@@ -17,6 +17,7 @@ from inference.identity import local_model, located, model_problem, tokenizer_id
 from inference.problems import InputProblem
 from inference.requests import RankingRequest, Request
 from inference.scoring import check_model_scoring, check_scoring
+from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
@@ -65,6 +66,7 @@ def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
     try:
         model_family(config)
         check_model_scoring(config)
+        check_model_sizes(config)
         _check_adapter(config)
         folder = local_model(config.get("path"))
         problem = model_problem(folder)
@@ -96,6 +98,7 @@ def _dataset(
         if not selected:
             raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")
         models = [model for model in request.models if model.get("abbr") in usable]
+        check_dataset_sizes(config, models)
         pairs = [RequestProbe(m["abbr"], abbr, digests.of(m, config, rows, request.limit)) for m in models]
         return DatasetProbe(abbr=abbr, rows=len(rows.test), selected=selected), pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry

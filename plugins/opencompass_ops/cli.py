@@ -22,6 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OpsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}; look at the disk and the permissions, then repeat the command", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +78,11 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _attach(arguments: argparse.Namespace) -> int:
-    return _drive(arguments.run_dir.resolve(), live=arguments.debug)
+    from opencompass_ops.liveness import read_plan
+
+    run_dir = arguments.run_dir.resolve()
+    read_plan(run_dir)  # before any job is asked about: a mistyped folder is no run
+    return _drive(run_dir, live=arguments.debug)
 
 
 def _drive(run_dir: Path, *, live: bool) -> int:

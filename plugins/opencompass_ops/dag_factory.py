@@ -21,18 +21,14 @@ OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator,)
 RETRIES = 20
 """Fixed when the DAG is parsed, so it is only the ceiling; the run's ``retry`` and the budgets decide."""
 
-RETRY_DELAY = timedelta(seconds=5)
-"""When the scheduler, not the policy, asks for a retry: a trigger that fires before the executor's report of the
-deferral is read makes Airflow 3.3 mark a live task up_for_retry. The next try adopts the job; Airflow's own 5 minutes
-would only be waited."""
-
 DOC = """\
 ### Evaluate models on datasets
 Press *Trigger*, choose a **config**, and *Trigger* again. *Rows per dataset* keeps only the first rows: use it for a
 first run. *Checkpoints* take the place of the config's one model, and each becomes a column of the score table:
 
 ```json
-[{"path": "/ckpt/step-1000"}, {"path": "/ckpt/step-2000", "abbr": "last"}]
+[{"path": "/ckpt/step-1000"},
+ {"path": "/ckpt/step-2000", "abbr": "last"}]
 ```
 
 | task | what its log says |
@@ -76,7 +72,9 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         task_id=f"{stage}_{kind}",
         trigger_rule=rule,
         retries=RETRIES,
-        retry_delay=RETRY_DELAY,
+        # Only for tries that raised nothing, because the policy names its own delays: a killed worker, or a trigger that
+        # fires before the scheduler has read the executor's report of the deferral (Airflow 3.3 then asks for a retry).
+        retry_delay=timedelta(seconds=5),
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",
     ).expand_kwargs(shards(cast("Any", plan.output)))

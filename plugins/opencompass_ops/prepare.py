@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import default_config_dir, find_config
 from opencompass_ops.configs.load import load
 from opencompass_ops.configs.masking import mask
@@ -22,6 +23,7 @@ from opencompass_ops.contract.plan import Plan, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.instance import instance_id
+from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
@@ -81,7 +83,8 @@ def prepare(
     :param params: the form's values; unknown ones are refused.
     :param database_url: where earlier predictions are looked up.
     :param say: called with progress lines.
-    :param run_dir: go on in this run directory, claimed by an earlier try of the same request.
+    :param run_dir: go on in this run directory, claimed by an earlier try of the same request; while jobs of that
+        try are alive, its plan stands.
     :param on_claim: called with the run directory once it is claimed.
     :param max_map_length: most shards of one stage.
     :raises InputError: one message that names each culprit and the next step.
@@ -92,6 +95,11 @@ def prepare(
     check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
     work_dir = _work_dir(request, config, cluster)
     reused_dir = run_dir or _reused_dir(request, work_dir)
+    alive = live_jobs(reused_dir) if reused_dir and not request.dry_run else ()
+    if run_dir and alive:
+        return Prepared(read_plan(run_dir), f"{_alive(alive)}; the plan in {run_dir} stands", dry_run=False)
+    if alive:
+        raise PlanError(f"{_alive(alive)}; go on with it by: opencompass-ops attach {reused_dir}")
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
     report = probe(_probe_request(request, cluster, config), cluster)
     wanted = fingerprints(config.models, config.datasets, report)
@@ -136,18 +144,34 @@ def load_cluster(name: str) -> ClusterConfig:
     loaded = load([path], config_dirs=[default_config_dir()])[0]
     if loaded.error:
         raise ConfigError(loaded.error)
-    return ClusterConfig.from_values(path.stem, loaded.values)
+    config = ClusterConfig.from_values(path.stem, loaded.values)
+    open_cluster(config)  # its kind must exist and honour every setting, before anything is looked at
+    return config
 
 
 def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
     path = find_config(request.config, [default_config_dir()])
-    loaded = load(
-        [path],
-        cfg_options=request.cfg_options,
-        config_dirs=[default_config_dir()],
-        data_dir=Path(_data_dir(cluster)),
-    )[0]
-    return override(resolve(loaded), request.model_overrides)
+    data_dir = Path(_data_dir(cluster))
+    options = request.cfg_options
+    loaded = load([path], cfg_options=options, config_dirs=[default_config_dir()], data_dir=data_dir)[0]
+    config = override(resolve(loaded), request.model_overrides)
+    return replace(config, models=[_located(model, data_dir) for model in config.models])
+
+
+def _located(model: dict[str, Any], data_dir: Path) -> dict[str, Any]:
+    """The model with absolute folders: probe and jobs run in other folders than the request comes from."""
+    located = dict(model)
+    for key in ("path", "tokenizer_path"):
+        path = model.get(key)
+        # What is neither there nor marked as a path may be the id of a downloaded model.
+        if isinstance(path, str) and path and (path.startswith((".", "~")) or (data_dir / path).is_dir()):
+            located[key] = os.path.normpath(data_dir / Path(path).expanduser())
+    return located
+
+
+def _alive(tokens: Sequence[str]) -> str:
+    shown = ", ".join(tokens[:3]) + (" ..." if len(tokens) > 3 else "")
+    return f"{len(tokens)} jobs of the run are alive ({shown})"
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
@@ -200,13 +224,21 @@ def _claim(seed: PlanInput, work_dir: Path, reused_dir: Path | None, *, dry_run:
         stamp = now.strftime("%Y%m%d_%H%M%S")
         folder = work_dir / stamp
         output = make_plan(replace(seed, stamp=stamp, run_dir=str(folder)))
-        work_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            folder.mkdir()  # exclusive: two runs of one second never share a folder
-        except FileExistsError:
-            now += timedelta(seconds=1)
-        else:
+        if _made(folder):
             return output, folder
+        now += timedelta(seconds=1)
+
+
+def _made(folder: Path) -> bool:
+    """Make a run directory; False when there is one, for two runs of one second never share it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except OSError as error:
+        if folder.is_dir():
+            return False
+        raise PlanError(f"work dir {folder.parent} cannot be used ({error.strerror}); choose another one") from error
+    return True
 
 
 def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig) -> None:

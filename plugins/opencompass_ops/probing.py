@@ -29,11 +29,17 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
                 argv, env=cluster.job_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise PlanError(f"the probe did not run: {error}; check python of the cluster config") from error
+            raise PlanError(f"the probe did not run: {error}; {_hint(cluster)}") from error
         if ended.returncode != 0:
-            tail = "\n".join((ended.stdout + ended.stderr).splitlines()[-15:])
-            raise PlanError(f"the probe ended with {ended.returncode}; {' '.join(argv[:4])} says:\n{tail}")
+            tail = "\n".join((ended.stdout + ended.stderr).splitlines()[-15:]) or "nothing"
+            raise PlanError(
+                f"the probe ended with {ended.returncode}; {_hint(cluster)}; {' '.join(argv[:4])} says:\n{tail}"
+            )
         try:
             return ProbeReport.from_json(answer.read_bytes())
         except (OSError, codec.SchemaError) as error:
-            raise PlanError(f"the probe left no readable report: {error}") from error
+            raise PlanError(f"the probe left no readable report ({error}); {_hint(cluster)}") from error
+
+
+def _hint(cluster: ClusterConfig) -> str:
+    return f"python of cluster config {cluster.name!r} is {cluster.interpreter}; it must run the inference package"

@@ -15,13 +15,14 @@ from scripts.embedded import EmbeddedAirflow
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[World]:
     """One Airflow for all live tests: starting it takes longer than most of them."""
-    from demo.model import save_untrained
+    from demo.model import make_model, make_tokenizer, save
 
     folder = tmp_path_factory.mktemp("world")
     gates = folder / "gates"
     gates.mkdir()
-    save_untrained(folder / "model", seed=0)
-    save_untrained(folder / "second-model", seed=1)
+    tokenizer = make_tokenizer(f"{n}+{n + 1}={(2 * n + 1) % 97}" for n in range(400))
+    for seed, name in enumerate(("model", "second-model")):
+        save(make_model(tokenizer, seed), tokenizer, folder / name)
     gate = folder / "gate.py"
     gate.write_text(GATE.format(python=sys.executable, folder=str(gates)))
     gate.chmod(0o755)

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ DAG = "opencompass_eval"
 GATE = """#!{python}
 import os, pathlib, sys, time
 folder = pathlib.Path({folder!r})
-shard = next((pathlib.Path(a).stem for a in sys.argv if a.endswith(".json")), "")
+spec = next((pathlib.Path(a).stem for a in sys.argv if a.endswith(".json")), "")
+shard = spec.rpartition("-")[0]  # infer-0003-1a2b3c is infer-0003
 while any((folder / ("hold-" + name)).exists() for name in (shard, "all")) and "probe" not in sys.argv:
     time.sleep(0.05)
 if (folder / ("fail-" + shard)).exists():
@@ -60,7 +62,8 @@ class World:
         """Write an evaluation of ``rows`` rows; returns the config's path."""
         data = self.folder / "data" / name
         data.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps({"question": f"{n}+{n + 1}=", "answer": str((2 * n + 1) % 97)}) for n in range(rows)]
+        # Other questions for each name: what one test answered must not be reused by the next.
+        lines = [json.dumps({"question": f"{name} {n}+{n + 1}=", "answer": str(2 * n + 1)}) for n in range(rows)]
         for split in ("train", "test"):
             (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
         path = self.folder / "configs" / f"eval_{name}.py"
@@ -111,6 +114,11 @@ class World:
         """Mark the whole run."""
         self.airflow.rest.request("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": state})
 
+    def forget(self) -> None:
+        """Drop the results database, so that nothing is known of earlier answers."""
+        for file in self.folder.glob("results.db*"):
+            file.unlink()
+
     def hold(self, shard: str = "all") -> Path:
         """Jobs of this shard wait before they start, until the returned file is unlinked."""
         gate = self.gates / f"hold-{shard}"
@@ -143,6 +151,14 @@ def until(ask: Callable[[], Any], what: str, timeout: float = 90) -> Any:
             return answer
         time.sleep(0.1)
     return pytest.fail(f"no {what} within {timeout:.0f} s")
+
+
+def signal_session(leader: int, signum: signal.Signals) -> None:
+    """Send a signal to a component of Airflow and its children, not to the jobs that it started."""
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getsid(process.pid) == leader:
+                process.send_signal(signum)
 
 
 def processes_of(run_dir: Path) -> list[psutil.Process]:

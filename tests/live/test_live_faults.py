@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-from live_world import World, kill, processes_of, until
+from live_world import World, kill, processes_of, signal_session, until
 
 pytestmark = pytest.mark.live
 
@@ -79,9 +78,14 @@ def test_a_worker_killed_before_it_could_defer_starts_the_job_once(world: World)
     gate = world.hold()
     run = world.start(config)
     folder = world.run_dir(run)
-    worker = until(lambda: _worker_of(world, run), "a worker with the shard")
-    if worker is not None:
-        worker.kill()
+    spec = next((folder / "shards").glob("infer-*.json"))
+    content = spec.read_bytes()
+    spec.unlink()
+    os.mkfifo(spec)  # the worker blocks when it reads what the shard is
+    pid = until(lambda: _pid_of_worker(world, run), "a worker with the shard")
+    kill(pid)
+    spec.unlink()
+    spec.write_bytes(content)
     gate.unlink()
     assert world.wait(run, timeout=400) == "success"
     assert set(world.starts(folder).values()) == {1}
@@ -116,16 +120,16 @@ def test_a_trigger_handed_to_a_second_triggerer_cancels_nothing(world: World):
     gate = world.hold()
     run = world.start(config)
     folder = world.run_dir(run)
-    until(lambda: processes_of(folder), "a job")
-    job = {process.pid for process in processes_of(folder)}
+    until(lambda: _held(folder), "a job")
+    held = _held(folder)
     # The first triggerer hangs, so that the second one takes its triggers, and then wakes up and finds them gone.
-    first = world.airflow.pids["triggerer"]
-    _signal_tree(first, signal.SIGSTOP)
+    first, owner = world.airflow.pids["triggerer"], _owner(world, run)
+    signal_session(first, signal.SIGSTOP)
     world.airflow.start("triggerer", name="triggerer-2")
-    until(lambda: "triggerer" in world.log(run, "infer_local", 0) and _owners(world, run) > 1, "a second owner", 120)
-    _signal_tree(first, signal.SIGCONT)
-    time.sleep(6)  # the woken triggerer needs a loop to notice that its triggers are gone
-    assert {process.pid for process in processes_of(folder)} >= job
+    until(lambda: _owner(world, run) not in (None, owner), "a second owner", 120)
+    signal_session(first, signal.SIGCONT)
+    until(lambda: "its task is still deferred" in world.log(run, "infer_local", 0), "the guard's word in the log")
+    assert _held(folder) == held
     gate.unlink()
     assert world.wait(run) == "success"
     world.airflow.kill("triggerer-2", signal.SIGTERM)
@@ -144,21 +148,16 @@ def test_a_deferred_shard_that_is_cleared_is_run_again_by_the_same_run(world: Wo
     assert json.loads((folder / "predictions/tiny/sums.manifest.json").read_text())["count"] == 16
 
 
-def _worker_of(world: World, run: str) -> psutil.Process | None:
-    """The process of the worker that has the shard's task, if it can be caught before it defers."""
-    states = [instance["state"] for instance in world.instances(run, "infer_local")]
-    if "running" in states:
-        for process in psutil.Process(world.airflow.pids["scheduler"]).children(recursive=True):
-            if "infer_local" in " ".join(process.cmdline()):
-                return process
-    return None
+def _held(folder: Path) -> set[int]:
+    """Pids of the jobs that wait at a gate."""
+    return {process.pid for process in processes_of(folder) if "inference" in process.cmdline()}
 
 
-def _signal_tree(pid: int, signum: signal.Signals) -> None:
-    process = psutil.Process(pid)
-    for each in [process, *process.children(recursive=True)]:
-        each.send_signal(signum)
+def _pid_of_worker(world: World, run: str) -> int | None:
+    shard = [instance for instance in world.instances(run, "infer_local") if instance["state"] == "running"]
+    return shard[0]["pid"] if shard else None
 
 
-def _owners(world: World, run: str) -> int:
-    return len(set(re.findall(r"trigger\.(\d+)\.log", world.log(run, "infer_local", 0)))) + 1
+def _owner(world: World, run: str) -> int | None:
+    job = world.instances(run, "infer_local")[0]["triggerer_job"]
+    return job["id"] if job else None

@@ -110,6 +110,11 @@ def before(files: Files, token: str) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in found if outcome)
 
 
+def unconcluded(files: Files) -> list[str]:
+    """Tokens of the run's submissions that have no verdict, sorted; their jobs may be alive."""
+    return [token for token in files.list(_JOBS) if verdict(files, token) is None]
+
+
 def note(files: LocalFiles, token: str, status: JobStatus) -> None:
     """Add the state to the history if it is another than the last one noted."""
     states = [line for line in _lines(files, token) if "state" in line]

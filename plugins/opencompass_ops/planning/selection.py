@@ -79,8 +79,8 @@ def usable(report: ProbeReport, groups: Sequence[Group]) -> Facts:
     model_problems = {name: _model_problem(models.get(name)) for name in dict.fromkeys(g.model for g in groups)}
     names = dict.fromkeys(name for group in groups for name in group.datasets)
     dataset_problems = {name: _dataset_problem(datasets.get(name)) for name in names}
-    problems = [f"model {name}: {problem}" for name, problem in model_problems.items() if problem]
-    problems += [f"dataset {name}: {problem}" for name, problem in dataset_problems.items() if problem]
+    problems = [_named(f"model {name}: ", problem) for name, problem in model_problems.items() if problem]
+    problems += [_named(f"dataset {name}: ", problem) for name, problem in dataset_problems.items() if problem]
     problems += [
         f"{group.model} x {name}: its requests could not be rendered; look at the probe's messages"
         for group in groups
@@ -90,6 +90,11 @@ def usable(report: ProbeReport, groups: Sequence[Group]) -> Facts:
     if problems:
         raise PlanError("Nothing was started, because not everything is usable:\n- " + "\n- ".join(problems))
     return Facts(models, datasets, requests)
+
+
+def _named(culprit: str, problem: str) -> str:
+    """The problem with its culprit, whom the probe may have named already."""
+    return culprit + problem.removeprefix(culprit)
 
 
 def _model_problem(probe: ModelProbe | None) -> str:

@@ -52,6 +52,7 @@ def test_the_trigger_tells_how_the_job_ended(tmp_path, code, state):
 
 def test_the_sensor_defers_at_once_and_fails_for_every_end_but_success():
     from airflow.sdk.exceptions import TaskDeferred
+
     from opencompass_ops.errors import JobFailed
     from opencompass_ops.sensors.job import JobSensor
 

@@ -83,4 +83,3 @@ def test_progress_names_only_what_has_begun() -> None:
 def test_every_checkpoint_becomes_an_override() -> None:
     asked = params([Path("/c/step-000000"), Path("/c/step-000100")])
     assert asked["model_overrides"] == [{"path": "/c/step-000000"}, {"path": "/c/step-000100"}]
-    assert asked["cfg_options"][0].startswith("datasets.0.path=/")

@@ -54,6 +54,7 @@ def _import(folder: Path, module: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.model
 def test_the_gpu_image_holds_all_that_inference_imports(image: Path) -> None:
     modules = [
         "inference." + path.relative_to(image / "inference").with_suffix("").as_posix().replace("/", ".")

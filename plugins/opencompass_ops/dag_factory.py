@@ -72,8 +72,8 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         task_id=f"{stage}_{kind}",
         trigger_rule=rule,
         retries=RETRIES,
-        # Only for tries that raised nothing, because the policy names its own delays: a killed worker, or a trigger that
-        # fires before the scheduler has read the executor's report of the deferral (Airflow 3.3 then asks for a retry).
+        # Only for tries that raised nothing, because the policy names its own delays: a killed worker, or a trigger
+        # that fires before the scheduler has read that the task deferred (Airflow 3.3 then marks it up_for_retry).
         retry_delay=timedelta(seconds=5),
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",

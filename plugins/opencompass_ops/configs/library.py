@@ -50,7 +50,10 @@ def find_config(name_or_path: str, config_dirs: Sequence[Path] = (), *, kind: st
     what = f"{kind.removesuffix('s')} config" if kind else "config"
     if found:
         raise ConfigError(f"{what} {name_or_path!r} is ambiguous: {', '.join(map(str, found))}; name one by its path")
-    raise ConfigError(f"{what} {name_or_path!r} not found in {', '.join(map(str, folders))}; {_hint(wanted, known)}")
+    # The hint first: Airflow's page cuts long lines.
+    raise ConfigError(
+        f"{what} {name_or_path!r} not found; {_hint(wanted, known)} Looked in {', '.join(map(str, folders))}"
+    )
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
@@ -67,4 +70,4 @@ def _hint(wanted: str, known: list[tuple[Path, str]]) -> str:
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"there are: {', '.join(names[:20]) or 'none'}"
+    return f"there are: {', '.join(names[:20]) or 'none'}."

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import DAG, Param, TriggerRule, task
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from opencompass_ops.configs.library import offered
 from opencompass_ops.operators.local import LocalOperator
@@ -20,6 +21,18 @@ OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator,)
 
 RETRIES = 20
 """Fixed when the DAG is parsed, so it is only the ceiling; the run's ``retry`` and the budgets decide."""
+
+DELAY = timedelta(seconds=10)
+"""Before tries that no policy was asked about: a killed worker raises nothing, and Airflow 3.3 marks a task
+up_for_retry whose trigger fired before the scheduler had read that the task deferred."""
+
+ONLY_KILLED_WORKERS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": DELAY,
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[RetryRule("opencompass_ops.errors.OpsError", RetryAction.FAIL, reason="would happen again")]
+    ),
+}
 
 DOC = """\
 ### Evaluate models on datasets
@@ -50,10 +63,10 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
     fields = form({"config": offered(), "cluster": offered("clusters")})
     params = {name: Param(**schema) for name, schema in fields.items()}
     with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
-        plan = PlanOperator(task_id="plan")
+        plan = PlanOperator(task_id="plan", **ONLY_KILLED_WORKERS)
         infer = [_mapped(kind, plan, "infer", TriggerRule.ALL_SUCCESS) for kind in OPERATORS]
         score = [_mapped(kind, plan, "eval", TriggerRule.ALL_DONE) for kind in OPERATORS]
-        summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE)
+        summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE, **ONLY_KILLED_WORKERS)
         for before in infer:
             before >> score
         [plan, *infer, *score] >> summarize
@@ -72,9 +85,7 @@ def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule:
         task_id=f"{stage}_{kind}",
         trigger_rule=rule,
         retries=RETRIES,
-        # Only for tries that raised nothing, because the policy names its own delays: a killed worker, or a trigger
-        # that fires before the scheduler has read that the task deferred (Airflow 3.3 then marks it up_for_retry).
-        retry_delay=timedelta(seconds=5),
+        retry_delay=DELAY,
         retry_policy=ShardRetryPolicy(ceiling=RETRIES),
         map_index_template="{{ task.title }}",
     ).expand_kwargs(shards(cast("Any", plan.output)))

@@ -81,6 +81,7 @@ def adopt(files: LocalFiles, output: PlanOutput) -> None:
     for move, asides in staged:
         for target, aside in asides.items():
             aside.replace(files.path(target))
+            aside.unlink(missing_ok=True)  # POSIX: a rename onto a link to the same file leaves both names
         renamed = replace(move.manifest, file=Path(move.target).name, model=move.model, dataset=move.dataset)
         files.write(layout.manifest(move.target), renamed.to_json())
 

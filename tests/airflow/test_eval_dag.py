@@ -77,6 +77,18 @@ def test_the_retry_policy_asks_the_runs_own_budget():
     assert policy.evaluate(failed, 1, 20, {"params": {"retry": 0}}).action is RetryAction.FAIL
 
 
+def test_a_wrong_request_is_not_planned_again_but_a_killed_worker_is(dag):
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    from opencompass_ops.errors import PlanError
+
+    for task_id in ("plan", "summarize"):
+        task = dag.get_task(task_id)
+        assert task.retries == 2
+        assert task.retry_policy.evaluate(PlanError("x"), 1, 2).action is RetryAction.FAIL
+        assert task.retry_policy.evaluate(RuntimeError("x"), 1, 2).action is RetryAction.DEFAULT
+
+
 def test_tries_before_a_clear_do_not_count_against_the_budget():
     from airflow.sdk.definitions.retry_policy import RetryAction
 

@@ -1,0 +1,165 @@
+"""What was answered is not asked again, and what was not answered is never taken for answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_world import SmallWorld, make_world
+
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.errors import PlanError
+from opencompass_ops.prepare import Prepared
+from opencompass_ops.runner import run_plan
+
+SUMS = layout.prediction("tiny", "sums")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
+    yield from make_world(tmp_path, monkeypatch)
+
+
+def jobs(prepared: Prepared) -> tuple[int, int]:
+    """Planned jobs: infer, eval."""
+    return len(prepared.plan.shards), len(prepared.plan.evaluations)
+
+
+def test_what_is_the_same_is_reused_and_what_changed_is_not(world: SmallWorld):
+    world.rows(64)
+    config = world.config()
+    first, report = world.evaluate(config, max_num_workers=3)
+    assert jobs(first) == (3, 1)
+    assert not report.failures
+    predictions = world.predictions(first.run_dir)
+    assert len(predictions) == 3
+
+    again, report = world.evaluate(config, max_num_workers=1)
+    assert jobs(again) == (0, 0)
+    assert world.jobs(again.run_dir) == []
+    assert not report.failures
+    assert world.predictions(again.run_dir) == predictions
+    for path in (layout.result("tiny", "sums"), layout.samples("tiny", "sums")):
+        assert LocalFiles(again.run_dir).read(path) == LocalFiles(first.run_dir).read(path)
+
+    def planned_with(*pieces: tuple[str, str]) -> tuple[int, int]:
+        return jobs(world.prepare(world.config(None, *pieces, name="changed"), dry_run=True))
+
+    assert planned_with(("abbr='tiny'", "abbr='other'"), ("abbr='sums'", "abbr='more'")) == (0, 0)
+    assert planned_with(("AccEvaluator", "EMEvaluator")) == (0, 1)
+    assert planned_with(("{question}", "Q: {question}")) == (1, 1)
+    world.rows(64, first=1)
+    assert jobs(world.prepare(config, dry_run=True)) == (1, 1)
+    world.rows(64)
+    world.database.unlink()
+    assert jobs(world.prepare(config, reuse="latest")) == (0, 0)
+    assert jobs(world.prepare(config, dry_run=True)) == (1, 1)  # nobody knows of the files any more
+
+
+def test_one_changed_byte_of_weights_infers_that_checkpoint_only(world: SmallWorld):
+    overrides = [{"path": str(world.checkpoint(name, weights=name.encode() * 4))} for name in ("s1", "s2")]
+    config = world.config()
+    world.evaluate(config, model_overrides=overrides)
+    world.checkpoint("s2", weights=b"s2s2s2s3")
+    plan = world.prepare(config, model_overrides=overrides, dry_run=True).plan
+    assert [shard.model for shard in (*plan.shards, *plan.evaluations)] == ["s2", "s2"]
+
+
+def test_going_on_in_a_run_directory_infers_what_is_missing_and_nothing_else(world: SmallWorld):
+    world.rows(64)
+    config = world.config()
+    first, _ = world.evaluate(config, max_num_workers=3)
+    before = world.predictions(first.run_dir)
+    files, gone = LocalFiles(first.run_dir), sorted(before)[1]
+    files.path(f"predictions/tiny/{gone}").unlink()
+    jobs_before = set(world.jobs(first.run_dir))
+    second, report = world.evaluate(config, reuse="latest", max_num_workers=3)
+    assert second.run_dir == first.run_dir
+    assert [shard.parts for shard in second.plan.shards] == [(gone.removesuffix(".json"),)]
+    assert len(set(world.jobs(first.run_dir, "infer")) - jobs_before) <= 1
+    assert world.predictions(first.run_dir) == before
+    assert not report.failures
+    assert jobs(world.prepare(config, reuse="latest")) == (0, 0)
+
+
+def _edited(text: str) -> str:
+    """A right answer made wrong, as a hand would."""
+    return text.replace('"prediction": "3"', '"prediction": "4"')
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], _edited], ids=["truncated", "edited"])
+def test_a_damaged_prediction_file_is_inferred_again_and_never_scored(world: SmallWorld, damage):
+    config = world.config()
+    first, _ = world.evaluate(config)
+    files = LocalFiles(first.run_dir)
+    whole = files.read(SUMS).decode()
+    assert damage(whole) != whole
+    files.path(SUMS).write_text(damage(whole))
+    other = LocalFiles(world.prepare(config).run_dir)
+    assert not other.exists(SUMS)  # a new run infers it again
+    with pytest.raises(PlanError, match=r"mode=eval scores predictions that exist(.|\n)*tiny/sums: rows 0\.\.5"):
+        world.prepare(config, mode="eval", reuse=first.run_dir.name)
+    assert files.path(SUMS).read_text() == damage(whole)  # a refusal changes nothing
+    second, report = world.evaluate(config, reuse=first.run_dir.name)
+    assert jobs(second) == (1, 1)
+    assert files.read(SUMS).decode() == whole
+    assert not report.failures
+
+
+def test_two_models_may_swap_names_inside_one_run_directory(world: SmallWorld):
+    paths = {name: str(world.checkpoint(name, weights=name.encode() * 4)) for name in ("s1", "s2")}
+    config = world.config()
+    straight = [{"path": paths["s1"], "abbr": "a"}, {"path": paths["s2"], "abbr": "b"}]
+    crossed = [{"path": paths["s2"], "abbr": "a"}, {"path": paths["s1"], "abbr": "b"}]
+    first, _ = world.evaluate(config, model_overrides=straight)
+    files = LocalFiles(first.run_dir)
+    # The stand-in answers alike for all, so the files are told apart by hand, manifests included.
+    for model in ("a", "b"):
+        path = layout.prediction(model, "sums")
+        body = json.dumps(json.loads(files.read(path)), indent=1 if model == "a" else 2)
+        files.write(path, body)
+        manifest = json.loads(files.read(layout.manifest(path)))
+        files.write(layout.manifest(path), json.dumps({**manifest, "sha256": codec.digest_bytes(body.encode())}))
+    was = {model: files.read(layout.prediction(model, "sums")) for model in ("a", "b")}
+    assert was["a"] != was["b"]
+    world.database.unlink()
+    second = world.prepare(config, reuse="latest", model_overrides=crossed)
+    assert jobs(second) == (0, 0)
+    for model, other in (("a", "b"), ("b", "a")):
+        path = layout.prediction(model, "sums")
+        assert files.read(path) == was[other]
+        manifest = Manifest.from_json(files.read(layout.manifest(path)))
+        assert (manifest.model, manifest.sha256) == (model, codec.digest_bytes(was[other]))
+
+
+def test_a_run_directory_with_live_jobs_is_not_planned_again(world: SmallWorld):
+    config = world.config()
+    gate = world.hold()
+    first = world.prepare(config)
+    plan = LocalFiles(first.run_dir).read(layout.PLAN)
+
+    async def meanwhile() -> Prepared:
+        driver = asyncio.create_task(run_plan(first.run_dir, say=lambda line: None))
+        while not list(first.run_dir.glob("jobs/*/starts")):  # written by another process
+            await asyncio.sleep(0.05)
+        attach = f"1 jobs of the run are alive.*opencompass-ops attach {first.run_dir}"
+        with pytest.raises(PlanError, match=attach):
+            await asyncio.to_thread(world.prepare, config, reuse="latest")
+        # A later try of the task that claimed the folder goes on with what it planned.
+        kept = await asyncio.to_thread(world.prepare, config, run_dir=first.run_dir, max_num_workers=2)
+        assert LocalFiles(first.run_dir).read(layout.PLAN) == plan
+        gate.unlink()
+        assert await driver == {}
+        return kept
+
+    kept = asyncio.run(meanwhile())
+    assert kept.mapping() == first.mapping()
+    assert len(world.jobs(first.run_dir, "infer")) == 1
+    later = world.prepare(config, run_dir=first.run_dir)
+    assert jobs(later) == (0, 0)
+    assert later.run_dir == first.run_dir

@@ -32,7 +32,7 @@ from opencompass_ops.planning.request import Request
 from opencompass_ops.probing import probe
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
-from opencompass_ops.reuse import adopt, fingerprints, known_predictions, known_results
+from opencompass_ops.reuse import Known, adopt, look_up
 
 Say = Callable[[str], None]
 
@@ -107,32 +107,9 @@ def prepare(
         raise PlanError(f"{_alive(alive)}; go on with it by: opencompass-ops attach {reused_dir}")
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
     report = probe(_probe_request(request, cluster, config), cluster)
-    wanted = fingerprints(config.models, config.datasets, report)
     with Store.open(database_url) as store:
-        predictions = known_predictions(wanted.pairs, store, reused_dir)
-        results = known_results(wanted.evaluations, store, reused_dir)
-    seed = PlanInput(
-        request=request,
-        stamp="",
-        run_dir=str(reused_dir or work_dir),
-        instance=instance_id(),
-        config=str(config.path),
-        config_fingerprint=config.fingerprint,
-        params=mask(params),
-        models=config.models,
-        datasets=config.datasets,
-        combinations=config.model_dataset_combinations,
-        summarizer=config.summarizer,
-        versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
-        modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
-        probe=report,
-        cluster=cluster.to_values(),
-        known_predictions=predictions,
-        known_results=results,
-        max_map_length=max_map_length,
-        data_dir=_data_dir(cluster),
-        warnings=config.warnings,
-    )
+        known = look_up(config, report, store, reused_dir)
+    seed = _plan_input(request, params, cluster, config, report, known, max_map_length)
     output, folder = _claim(seed, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
@@ -216,6 +193,40 @@ def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig)
         limit=request.limit,
         data_dir=_data_dir(cluster),
         cache_dir=str(cache),
+    )
+
+
+def _plan_input(
+    request: Request,
+    params: dict[str, Any],
+    cluster: ClusterConfig,
+    config: EvalConfig,
+    report: ProbeReport,
+    known: Known,
+    max_map_length: int,
+) -> PlanInput:
+    """All that is planned from, except where and when: :func:`_claim` knows that."""
+    return PlanInput(
+        request=request,
+        stamp="",
+        run_dir="",
+        instance=instance_id(),
+        config=str(config.path),
+        config_fingerprint=config.fingerprint,
+        params=mask(params),
+        models=config.models,
+        datasets=config.datasets,
+        combinations=config.model_dataset_combinations,
+        summarizer=config.summarizer,
+        versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
+        modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
+        probe=report,
+        cluster=cluster.to_values(),
+        known_predictions=known.predictions,
+        known_results=known.results,
+        max_map_length=max_map_length,
+        data_dir=_data_dir(cluster),
+        warnings=config.warnings,
     )
 
 

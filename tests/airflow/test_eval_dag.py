@@ -37,6 +37,11 @@ def test_the_form_shows_every_parameter_once(dag):
     assert list(dag.params) == [parameter.name for parameter in PARAMETERS]
 
 
+def test_the_form_proposes_the_shipped_evaluations_and_clusters(dag):
+    offered = {name: dag.params.get_param(name).schema.get("examples") for name in ("config", "cluster")}
+    assert offered == {"config": ["eval_bbh", "eval_demo", "eval_gsm8k"], "cluster": ["local"]}
+
+
 def test_the_form_refuses_a_value_of_the_wrong_type(dag):
     from airflow.sdk.exceptions import ParamValidationError
 
@@ -70,6 +75,18 @@ def test_the_retry_policy_asks_the_runs_own_budget():
     failed = JobFailed("x")
     assert policy.evaluate(failed, 1, 20, {"params": {"retry": 1}}).action is RetryAction.RETRY
     assert policy.evaluate(failed, 1, 20, {"params": {"retry": 0}}).action is RetryAction.FAIL
+
+
+def test_a_wrong_request_is_not_planned_again_but_a_killed_worker_is(dag):
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    from opencompass_ops.errors import PlanError
+
+    for task_id in ("plan", "summarize"):
+        task = dag.get_task(task_id)
+        assert task.retries == 2
+        assert task.retry_policy.evaluate(PlanError("x"), 1, 2).action is RetryAction.FAIL
+        assert task.retry_policy.evaluate(RuntimeError("x"), 1, 2).action is RetryAction.DEFAULT
 
 
 def test_tries_before_a_clear_do_not_count_against_the_budget():

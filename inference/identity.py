@@ -31,6 +31,21 @@ _TOKENIZER_FILES = re.compile(
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
+def located(model_cfg: dict[str, Any], data_dir: str) -> dict[str, Any]:
+    """The model config with ``path`` and ``tokenizer_path`` where they lie; relative folders start at the data folder.
+
+    Jobs start in the run directory, the probe elsewhere, and both must mean the same folder. Hub ids stay as they are.
+
+    :param data_dir: the folder that relative dataset paths start at, too.
+    """
+    paths = {key: model_cfg[key] for key in ("path", "tokenizer_path") if isinstance(model_cfg.get(key), str)}
+    return model_cfg | {key: str(Path(data_dir, path)) for key, path in paths.items() if _is_folder(path, data_dir)}
+
+
+def _is_folder(path: str, data_dir: str) -> bool:
+    return bool(path) and (not _HUB_ID.fullmatch(path) or Path(data_dir, path).is_dir())
+
+
 def local_model(path: Any, what: str = "model") -> Path:
     """The folder of a model ``path``: itself, or the snapshot of a hub id that was downloaded before.
 

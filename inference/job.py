@@ -9,12 +9,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from inference import parallel
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
+from inference.identity import located
 from inference.startup import import_work
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import shard_problem
@@ -150,7 +151,7 @@ def classify(error: Exception) -> Ending:
 
 
 def read_spec(shard: str, kind: str) -> ShardSpec:
-    """The shard's spec.
+    """The shard's spec, its model's folders made absolute.
 
     :raises SchemaError: it is damaged, or of another kind than it was started as.
     """
@@ -158,7 +159,7 @@ def read_spec(shard: str, kind: str) -> ShardSpec:
         spec = ShardSpec.from_json(stream.read())
     if spec.kind != kind:
         raise codec.SchemaError(f"{shard} is a shard of kind {spec.kind!r}, not {kind!r}; start it as what it is")
-    return spec
+    return replace(spec, model=located(spec.model, spec.data_dir))
 
 
 def _work(

@@ -13,7 +13,7 @@ from typing import Any
 
 from inference.build import build_requests, model_family
 from inference.datasets import Rows, load_rows
-from inference.identity import local_model, model_problem, tokenizer_identity, weights_identity
+from inference.identity import local_model, located, model_problem, tokenizer_identity, weights_identity
 from inference.problems import InputProblem
 from inference.requests import RankingRequest, Request
 from inference.scoring import check_model_scoring, check_scoring
@@ -38,7 +38,7 @@ def probe(request: ProbeRequest) -> ProbeReport:
 
     What is wrong with one model or dataset stands in its entry and hides nothing of the others.
     """
-    models = tuple(_model(model, request.cache_dir) for model in request.models)
+    models = tuple(_model(located(model, request.data_dir), request.cache_dir) for model in request.models)
     digests = _Digests()
     datasets, requests = [], []
     for config in request.datasets:

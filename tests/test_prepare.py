@@ -122,14 +122,14 @@ def test_a_generation_without_an_end_is_refused(world: SmallWorld):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"config": "eval_smal"}, "config 'eval_smal' not found in"),
+        ({"config": "eval_smal"}, "config 'eval_smal' not found; did you mean eval_small?"),
         ({"limit": 0}, "limit=0: is too small; give at least 1"),
         ({"limt": 1}, "limt: there is no such parameter; did you mean 'limit'?"),
         ({"reuse": "../x"}, "reuse='../x': must be a plain name"),
         ({"reuse": "latest"}, "holds no run; leave reuse empty"),
         ({"reuse": "20200101_000000"}, "is no run of"),
         ({"mode": "eval"}, "mode='eval': works on a run that exists; set reuse"),
-        ({"cluster": "locl"}, "cluster config 'locl' not found in"),
+        ({"cluster": "locl"}, "cluster config 'locl' not found; did you mean local?"),
         ({"cluster": "../x"}, "cluster='../x': must be a plain name"),
         ({"model_overrides": "tiny"}, "model_overrides='tiny': is a text; give a list"),
         ({"model_overrides": ["tiny"]}, "'tiny' is not an object"),

@@ -8,6 +8,7 @@ from typing import Any, cast
 from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from opencompass_ops.configs.library import offered
 from opencompass_ops.operators.local import LocalOperator
 from opencompass_ops.operators.plan import PlanOperator
 from opencompass_ops.operators.retries import ShardRetryPolicy
@@ -22,7 +23,8 @@ RETRIES = 20
 """Fixed when the DAG is parsed, so it is only the ceiling; the run's ``retry`` and the budgets decide."""
 
 DELAY = timedelta(seconds=10)
-"""Before tries that no policy was asked about: a killed worker raises nothing."""
+"""Before tries that no policy was asked about: a killed worker raises nothing, and Airflow 3.3 marks a task
+up_for_retry whose trigger fired before the scheduler had read that the task deferred."""
 
 ONLY_KILLED_WORKERS: dict[str, Any] = {
     "retries": 2,
@@ -34,8 +36,22 @@ ONLY_KILLED_WORKERS: dict[str, Any] = {
 
 DOC = """\
 ### Evaluate models on datasets
-Name a **config** and press *Trigger*. `limit` keeps the first rows of every dataset: use it for a first run.
-The score table stands in the log of `summarize`; tables and plots lie in the run directory under `summary/`.
+Press *Trigger*, choose a **config**, and *Trigger* again. *Rows per dataset* keeps only the first rows: use it for a
+first run. *Checkpoints* take the place of the config's one model, and each becomes a column of the score table:
+
+```json
+[{"path": "/ckpt/step-1000"},
+ {"path": "/ckpt/step-2000", "abbr": "last"}]
+```
+
+| task | what its log says |
+|---|---|
+| `plan` | what runs and what is reused; or, in one message, what is wrong with the request |
+| `infer_local`, `eval_local` | one entry per part; when it failed, the job's last lines |
+| `summarize` | the score table, and what is missing |
+
+Tables and plots lie in the run folder under `summary/`. A run that was stopped or failed goes on with *Reuse run*
+`latest`: what is answered is never asked again.
 """
 
 
@@ -44,7 +60,8 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
 
     :param dag_id: the DAG's id.
     """
-    params = {name: Param(**schema) for name, schema in form().items()}
+    fields = form({"config": offered(), "cluster": offered("clusters")})
+    params = {name: Param(**schema) for name, schema in fields.items()}
     with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_KILLED_WORKERS)
         infer = [_mapped(kind, plan, "infer", TriggerRule.ALL_SUCCESS) for kind in OPERATORS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
+from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.instance import instance_id
 from opencompass_ops.liveness import live_jobs, read_plan
@@ -33,6 +35,9 @@ from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
 
 Say = Callable[[str], None]
+
+_STAMP = re.compile(r"\d{8}_\d{6}")
+"""A run directory's name, as OpenCompass writes it; other folders beside it are never the latest run."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +173,12 @@ def _absolute(path: str) -> Path:
 def _reused_dir(request: Request, work_dir: Path) -> Path | None:
     if request.reuse is None:
         return None
-    # OpenCompass takes the last name of a plain string sort; nothing but run folders lies in a work dir.
     stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
     if request.reuse == "latest":
-        if not stamps:
+        runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
+        if not runs:
             raise PlanError(f"reuse=latest, but {work_dir} holds no run; leave reuse empty for a first run")
-        return work_dir / stamps[-1]
+        return work_dir / runs[-1]
     if request.reuse not in stamps:
         known = ", ".join(stamps[-10:]) or "none"
         raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
@@ -265,7 +270,16 @@ def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalCo
     for spec in output.specs:
         files.write(layout.shard_spec(spec.id), spec.to_json())
     adopt(files, output)
+    _disown_results(files, output)
     files.write(layout.PLAN, output.plan.to_json())  # last: a run directory with a plan is complete
+
+
+def _disown_results(files: LocalFiles, output: PlanOutput) -> None:
+    """An older score of predictions that are made again, though of the same request, must not stand for theirs."""
+    for spec in output.specs:
+        if spec.kind == EVAL:
+            result = layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)
+            files.path(layout.manifest(result)).unlink(missing_ok=True)
 
 
 def _config_text(values: dict[str, Any]) -> str:

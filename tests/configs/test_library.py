@@ -10,7 +10,7 @@ from inference.build import build_requests
 from inference.datasets import load_rows
 from inference.evaluators import EVALUATORS
 from inference.postprocess import POSTPROCESSORS
-from opencompass_ops.configs.library import default_config_dir, find_config
+from opencompass_ops.configs.library import default_config_dir, find_config, offered
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.names import mode
 from opencompass_ops.configs.resolve import resolve
@@ -50,10 +50,18 @@ def test_an_ambiguous_name_lists_its_candidates_and_a_path_settles_it(folder: Pa
     assert find_config("more/eval_two", [folder]) == folder / "more/eval_two.py"
 
 
+def test_a_form_is_offered_evaluations_and_clusters_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("eval_b.py", "eval_a.py", "parts.py", "clusters/big.py", "clusters/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setenv("OPENCOMPASS_OPS_CONFIG_DIR", str(tmp_path))
+    assert (offered(), offered("clusters"), offered("models")) == (["eval_a", "eval_b"], ["big"], [])
+
+
 def test_an_unknown_name_suggests_near_ones(folder: Path):
     with pytest.raises(ConfigError, match="did you mean eval_one"):
         find_config("eval_onne", [folder])
-    with pytest.raises(ConfigError, match=r"cluster config 'zzz' not found .* there are: big"):
+    with pytest.raises(ConfigError, match=r"cluster config 'zzz' not found; there are: big"):
         find_config("zzz", [folder], kind="clusters")
     with pytest.raises(ConfigError, match="not found"):
         find_config("", [folder])

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from inference import identity
-from inference.identity import local_model, model_problem, tokenizer_identity, weight_files, weights_identity
+from inference.identity import local_model, located, model_problem, tokenizer_identity, weight_files, weights_identity
 from inference.problems import InputProblem
 
 
@@ -164,3 +164,13 @@ def test_a_checkpoint_that_is_not_ready_says_why(model, damage, message):
     assert model_problem(model) == ""
     damage(model)
     assert message in model_problem(model)
+
+
+def test_relative_folders_start_at_the_data_folder_wherever_the_job_starts(model, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    found = located({"abbr": "m", "path": "./step-000100", "tokenizer_path": str(model)}, str(tmp_path))
+    assert weights_identity(found["path"]) == weights_identity(model)
+    assert (found["abbr"], found["tokenizer_path"]) == ("m", str(model))
+    assert located({"path": "acme/tiny"}, str(tmp_path)) == {"path": "acme/tiny"}
+    with pytest.raises(InputProblem, match=str(tmp_path / "gone/at/all")):
+        local_model(located({"path": "gone/at/all"}, str(tmp_path))["path"])

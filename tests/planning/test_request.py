@@ -64,6 +64,10 @@ WRONG = [
 ]
 
 
+def test_a_line_end_after_the_last_option_is_no_option():
+    assert request(cfg_options=["a=1", ""]) == request(cfg_options=["a=1"])
+
+
 @pytest.mark.parametrize(("params", "message"), WRONG)
 def test_a_wrong_value_is_named_with_the_next_step(params, message):
     with pytest.raises(InputError, match=re.escape(message)):

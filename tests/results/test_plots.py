@@ -17,7 +17,7 @@ from opencompass_ops.results.scores import scores_of
 
 
 def point(series="tiny", step=0, dataset="sum", value=50.0, bars=True, **changes):
-    ends = {"low": value - 5 if bars else None, "high": value + 5 if bars else None}
+    ends = {"stderr": 2.5, "low": value - 5, "high": value + 5} if bars else dict.fromkeys(("stderr", "low", "high"))
     given = {"series": series, "label": f"{series}-{step}", "step": step, "dataset": dataset, "metric": "accuracy"}
     return Point(**{**given, "value": value, "n": 40, **ends, **changes})
 
@@ -63,23 +63,28 @@ def test_many_datasets_get_panels_and_too_many_are_counted(monkeypatch):
     render([point(dataset=f"d{i}") for i in range(plots.LINES_TOGETHER)], "t")
     assert [len(figure.axes) for figure in seen] == [plots.PANELS, 1]
     texts = [text.get_text() for text in seen[0].texts]
-    assert texts == ["t", "n = 40 samples per score; bars: 95 % intervals; 3 more datasets not drawn"]
+    assert texts == [
+        "t",
+        "n = 40 samples per score; thick bar: standard error; thin bar: 95 % interval; 3 more datasets not drawn",
+    ]
 
 
-def test_error_bars_are_the_intervals_and_never_negative(monkeypatch):
+def test_error_bars_are_interval_and_standard_error_and_never_negative(monkeypatch):
     drawn = []
     monkeypatch.setattr("matplotlib.axes.Axes.errorbar", lambda self, x, y, yerr=None, **_: drawn.append((x, y, yerr)))
     monkeypatch.setattr("matplotlib.axes.Axes.legend", lambda self, *_, **__: None)
     render(
         [point(step=5, value=50.0), point(step=0, value=20.0, low=20.001, high=21.0), point(step=9, bars=False)], "t"
     )
-    assert drawn == [([0, 5, 9], [20.0, 50.0, 50.0], [[0.0, 5.0, 0.0], [1.0, 5.0, 0.0]])]
+    at = ([0, 5, 9], [20.0, 50.0, 50.0])
+    assert drawn == [(*at, [[0.0, 5.0, 0.0], [1.0, 5.0, 0.0]]), (*at, [2.5, 2.5, 0.0])]
 
 
 def test_drawing_leaves_pyplot_and_its_global_state_alone(repo):
     code = (
         "import sys; from opencompass_ops.results.plots import Point, render;"
-        "render([Point('s', 'l', 0, 'd', 'm', 1.0, None, None, 3)], 't'); print('matplotlib.pyplot' in sys.modules)"
+        "render([Point('s', 'l', 0, 'd', 'm', 1.0, None, None, None, 3)], 't');"
+        "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(repo / "plugins")}, capture_output=True)
     assert done.stdout == b"False\n", done.stderr

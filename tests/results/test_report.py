@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from opencompass_ops.contract import layout
+from opencompass_ops.contract.records import Manifest
 from opencompass_ops.results.report import XCOM_BYTES, report
 
 LOST = ("tiny-step-000500", "facts")
@@ -28,6 +29,19 @@ def test_a_whole_run_is_green_and_everything_is_written(store, make_run):
         "dataset,version,metric,mode,tiny-step-000000,tiny-step-000500"
     )
     assert len(store.leaderboard()) == 4
+
+
+def test_what_makes_a_score_doubtful_is_noted_pair_by_pair(make_run):
+    run = make_run().fill()
+    path = layout.manifest(layout.result(*LOST))
+    health = {"items": 8, "empty_predictions": 3, "empty_answers": 0, "truncated": 2}
+    manifest = replace(Manifest.from_json(run.files.read(path)), details={"health": health})
+    run.files.write(path, manifest.to_json())
+    done = report(run.files, run.plan)
+    doubt = "of 8 items, 3 got an empty prediction, 2 had their prompt cut to the model's length"
+    assert done.notes == (f"tiny-step-000500/facts: {doubt}",)
+    assert f"note: {done.notes[0]}" in done.text
+    assert done.failures == ()
 
 
 def test_a_lost_part_shows_as_coverage_below_the_table_and_as_one_failure(store, make_run):

@@ -18,6 +18,17 @@ def default_config_dir() -> Path:
     return Path(named) if named else Path(__file__).resolve().parents[3] / "include" / "configs"
 
 
+def offered(kind: str = "") -> list[str]:
+    """Names that a form proposes: the evaluations at the top of the config folder, or all of a kind.
+
+    One directory is listed and nothing is read, because DAG files call this whenever they are parsed.
+
+    :param kind: the subfolder, such as ``clusters``; "" for the ``eval_*.py``.
+    """
+    folder = default_config_dir() / kind
+    return sorted(file.stem for file in folder.glob("*.py" if kind else "eval_*.py") if file.stem != "__init__")
+
+
 def find_config(name_or_path: str, config_dirs: Sequence[Path] = (), *, kind: str = "") -> Path:
     """The config file that is meant: an existing path, or a name in the config folders.
 
@@ -39,7 +50,10 @@ def find_config(name_or_path: str, config_dirs: Sequence[Path] = (), *, kind: st
     what = f"{kind.removesuffix('s')} config" if kind else "config"
     if found:
         raise ConfigError(f"{what} {name_or_path!r} is ambiguous: {', '.join(map(str, found))}; name one by its path")
-    raise ConfigError(f"{what} {name_or_path!r} not found in {', '.join(map(str, folders))}; {_hint(wanted, known)}")
+    # The hint first: Airflow's page cuts long lines.
+    raise ConfigError(
+        f"{what} {name_or_path!r} not found; {_hint(wanted, known)} Looked in {', '.join(map(str, folders))}"
+    )
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
@@ -56,4 +70,4 @@ def _hint(wanted: str, known: list[tuple[Path, str]]) -> str:
     near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"there are: {', '.join(names[:20]) or 'none'}"
+    return f"there are: {', '.join(names[:20]) or 'none'}."

@@ -52,13 +52,13 @@ class Part:
 class ShardSpec:
     """The unit of cluster work.
 
-    :param id: unique within the run, e.g. ``infer-0003``; matches ``[a-z0-9-]+``.
+    :param id: unique within the run: kind, number and a digest of the content, e.g. ``infer-0003-3fa9c1``.
     :param kind: ``infer`` or ``eval``.
     :param model: the resolved OpenCompass model config, with its ``abbr``.
     :param parts: the parts to infer, in order; for ``eval`` all parts of one model x dataset.
     :param weights_id: identity of the weights at plan time; the job refuses other weights.
-    :param evaluation_fingerprint: for ``eval``: hash of the parts' fingerprints and the scoring.
-    :param data_dir: the folder relative data paths such as ``./data/gsm8k`` are resolved against.
+    :param evaluation_fingerprint: for ``eval``: hash of the pair's fingerprint and the scoring; parts do not count.
+    :param data_dir: the folder that relative paths of data (``./data/gsm8k``) and models start at.
     """
 
     id: str

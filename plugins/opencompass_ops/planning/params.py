@@ -17,13 +17,15 @@ MODES = ("all", "infer", "eval", "viz")
 LATEST = "latest"
 OVERRIDE_FIELDS = ("path", "tokenizer_path", "abbr")
 
-WHAT, WHERE, HOW, CHANGES = "What", "Where", "How much at once", "Changes to the config"
+# Airflow's form opens with the parameters of no section; the sections below them are closed.
+OPEN, WHERE, HOW, CHANGES = "", "Where", "How", "Changes to the config"
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One thing that a request can say.
 
+    :param section: heading that the form folds it under; "" for what it shows at once.
     :param kind: JSON type: ``string``, ``integer``, ``boolean`` or ``array``.
     :param default: value when nothing is said; None with ``required`` False means "may be null".
     :param flags: command line flags; empty for the positional argument.
@@ -65,12 +67,12 @@ class Parameter:
             "minLength": 1 if self.required else None,
             "examples": sorted(proposals) or None,
             "items": self._items(),
+            "section": self.section or None,
         }
         return {
             "type": [self.kind, "null"] if self.nullable else self.kind,
             "title": self.title,
             "description": self.description,
-            "section": self.section,
             **{key: value for key, value in optional.items() if value is not None},
         }
 
@@ -112,9 +114,39 @@ PARAMETERS = (
         "config",
         "string",
         "Config",
-        "OpenCompass config (a .py file) that names models and datasets.",
-        WHAT,
+        "OpenCompass config that names models and datasets: a name below include/configs (eval_demo), or a path.",
+        OPEN,
         required=True,
+    ),
+    Parameter(
+        "model_overrides",
+        "array",
+        "Checkpoints",
+        'Evaluate these in place of the config\'s one model: [{"path": "/ckpt/step-1000"}, ...]. '
+        "Each may also say tokenizer_path and abbr. Empty: the configured models.",
+        OPEN,
+        default=(),
+        flags=("--model-override",),
+        fields=OVERRIDE_FIELDS,
+    ),
+    Parameter(
+        "limit",
+        "integer",
+        "Rows per dataset",
+        "Use only the first rows of every dataset, for a first try. Empty: all rows.",
+        OPEN,
+        flags=("--limit",),
+        minimum=1,
+    ),
+    Parameter(
+        "max_num_workers",
+        "integer",
+        "Jobs at once",
+        "At most this many jobs of the run are alive; each dataset is also split into this many parts.",
+        OPEN,
+        default=1,
+        flags=("--max-num-workers",),
+        minimum=1,
     ),
     Parameter(
         "mode",
@@ -122,37 +154,10 @@ PARAMETERS = (
         "Mode",
         "all: infer, evaluate, summarize. infer: predictions only. eval: score predictions that exist. "
         "viz: summarize results that exist.",
-        WHAT,
+        OPEN,
         default="all",
         flags=("-m", "--mode"),
         choices=MODES,
-    ),
-    Parameter(
-        "limit",
-        "integer",
-        "Rows per dataset",
-        "Use only the first rows of every dataset, for a first try. Empty: all rows.",
-        WHAT,
-        flags=("--limit",),
-        minimum=1,
-    ),
-    Parameter(
-        "reuse",
-        "string",
-        "Reuse run",
-        "Continue in a folder of the work dir: its name (YYYYmmdd_HHMMSS) or 'latest'. Empty: a new folder.",
-        WHERE,
-        flags=("-r", "--reuse"),
-        bare=LATEST,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-    ),
-    Parameter(
-        "work_dir",
-        "string",
-        "Work dir",
-        "Folder that holds one folder per run. Empty: the config's work_dir, else outputs/default.",
-        WHERE,
-        flags=("-w", "--work-dir"),
     ),
     Parameter(
         "cluster",
@@ -165,24 +170,40 @@ PARAMETERS = (
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
     ),
     Parameter(
-        "max_num_workers",
-        "integer",
-        "Jobs at once",
-        "At most this many jobs of the run are alive; each dataset is also split into this many parts.",
-        HOW,
-        default=1,
-        flags=("--max-num-workers",),
-        minimum=1,
+        "work_dir",
+        "string",
+        "Work dir",
+        "Folder that holds one folder per run. Empty: the config's work_dir, else outputs/default.",
+        WHERE,
+        flags=("-w", "--work-dir"),
     ),
     Parameter(
-        "max_partition_size",
-        "integer",
-        "Partition size",
-        "Split by size instead: no job above this cost (rows times 20 for generation, times the number of labels for "
-        "ranking). Empty: split by 'Jobs at once'.",
+        "reuse",
+        "string",
+        "Reuse run",
+        "Continue in a folder of the work dir: its name (YYYYmmdd_HHMMSS) or 'latest'. Empty: a new folder.",
+        WHERE,
+        flags=("-r", "--reuse"),
+        bare=LATEST,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    ),
+    Parameter(
+        "dry_run",
+        "boolean",
+        "Dry run",
+        "Plan and show the plan; start nothing.",
         HOW,
-        flags=("--max-partition-size",),
-        minimum=1,
+        default=False,
+        flags=("--dry-run",),
+    ),
+    Parameter(
+        "debug",
+        "boolean",
+        "Debug",
+        "One job at a time with full output.",
+        HOW,
+        default=False,
+        flags=("--debug",),
     ),
     Parameter(
         "retry",
@@ -196,41 +217,23 @@ PARAMETERS = (
         maximum=10,
     ),
     Parameter(
-        "debug",
-        "boolean",
-        "Debug",
-        "One job at a time with full output.",
+        "max_partition_size",
+        "integer",
+        "Partition size",
+        "Split by size instead: no job above this cost (rows times 20 for generation, times the number of labels for "
+        "ranking). Empty: split by 'Jobs at once'.",
         HOW,
-        default=False,
-        flags=("--debug",),
-    ),
-    Parameter(
-        "dry_run",
-        "boolean",
-        "Dry run",
-        "Plan and show the plan; start nothing.",
-        HOW,
-        default=False,
-        flags=("--dry-run",),
+        flags=("--max-partition-size",),
+        minimum=1,
     ),
     Parameter(
         "cfg_options",
         "array",
         "Config options",
-        "Settings merged into the config, each as key=value with dots for nesting (datasets.0.path=...).",
+        "Settings merged into the config, one key=value a line, with dots for nesting (models.0.batch_size=8).",
         CHANGES,
         default=(),
         flags=("--cfg-options",),
-    ),
-    Parameter(
-        "model_overrides",
-        "array",
-        "Checkpoints",
-        "Checkpoints in place of the configured model, each as {path, tokenizer_path, abbr}; path is required.",
-        CHANGES,
-        default=(),
-        flags=("--model-override",),
-        fields=OVERRIDE_FIELDS,
     ),
 )
 

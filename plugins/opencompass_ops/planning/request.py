@@ -117,7 +117,8 @@ def _array(parameter: Parameter, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"is {_type(value)}; give a list")
     read = _override if parameter.fields else _option
-    return tuple(read(item) for item in value)
+    # The form sends a line end at the end of a list as one more, empty, entry.
+    return tuple(read(item) for item in value if item != "")
 
 
 _READERS: Mapping[str, Callable[[Parameter, Any], Any]] = {

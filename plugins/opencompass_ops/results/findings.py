@@ -12,6 +12,13 @@ from opencompass_ops.contract.plan import Plan, PlannedPair
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, Part, ShardSpec
 
+_HEALTH = {
+    "empty_predictions": "got an empty prediction",
+    "empty_answers": "have nothing left to score after post-processing",
+    "truncated": "had their prompt cut to the model's length",
+}
+"""Counts of a result's manifest, as the scorer names them, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -78,6 +85,23 @@ def examine(files: Files, plan: Plan) -> tuple[PairFinding, ...]:
     """
     fingerprints = _planned_fingerprints(files, plan)
     return tuple(_examine_pair(files, pair, fingerprints) for pair in plan.pairs)
+
+
+def notes_on(finding: PairFinding) -> list[str]:
+    """What makes the pair's score doubtful: samples that cannot be read, silence, prompts that were cut."""
+    result, pair = finding.result, finding.pair
+    notes = [result.samples_problem] if result.samples_problem else []
+    counts = _doubtful(result.manifest)
+    if counts:
+        notes.append(f"{pair.model}/{pair.dataset}: of {pair.rows} items, {', '.join(counts)}")
+    return notes
+
+
+def _doubtful(manifest: Manifest | None) -> list[str]:
+    health = manifest.details.get("health") if manifest else None
+    if not isinstance(health, dict):
+        return []
+    return [f"{health[key]} {text}" for key, text in _HEALTH.items() if health.get(key)]
 
 
 def _examine_pair(files: Files, pair: PlannedPair, fingerprints: dict[tuple[str, str], str]) -> PairFinding:

@@ -24,8 +24,10 @@ PANELS = 24
 """Panels in one figure; further datasets are counted in the title."""
 DPI = 150
 TITLE_INCHES = 0.58
+THICK = 3.5
+"""Points; the bar of the standard error, over the thin one of the interval."""
 
-INTERVALS = "bars: 95 % intervals"
+ERRORS = "thick bar: standard error; thin bar: 95 % interval"
 CHANCE = "chance"
 
 
@@ -35,6 +37,7 @@ class Point:
 
     :param series: what a curve joins: checkpoints of one training run, or one model.
     :param label: the model's name on a bar.
+    :param stderr: standard error, None when unknown.
     :param low: lower end of the 95 % interval, None when unknown.
     """
 
@@ -44,6 +47,7 @@ class Point:
     dataset: str
     metric: str
     value: float
+    stderr: float | None
     low: float | None
     high: float | None
     n: int
@@ -61,6 +65,7 @@ def points_of(plan: Plan, scores: Sequence[Score]) -> list[Point]:
             dataset=score.dataset,
             metric=score.metric,
             value=score.value,
+            stderr=score.stderr,
             low=score.low,
             high=score.high,
             n=score.n,
@@ -132,7 +137,7 @@ def _headline(figure: Figure, title: str, points: Sequence[Point], left_out: int
     sizes = sorted({point.n for point in points})
     n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}"
     more = f"; {left_out} more datasets not drawn" if left_out else ""
-    bars = f"; {INTERVALS}" if any(point.low is not None for point in points) else ""
+    bars = f"; {ERRORS}" if any(point.low is not None for point in points) else ""
     height = figure.get_figheight()
     figure.text(0.015, 1 - 0.1 / height, title, fontsize=12, fontweight="bold", va="top")
     figure.text(0.015, 1 - 0.34 / height, f"{n} samples per score{bars}{more}", fontsize=9, color="0.35", va="top")
@@ -205,38 +210,43 @@ def _curve(axes: Axes, points: Sequence[Point], index: int, label: str) -> None:
         return
     ordered = sorted(points, key=lambda point: point.step or 0)
     steps = [point.step or 0 for point in ordered]
+    values = [point.value for point in ordered]
     axes.errorbar(
         steps,
-        [point.value for point in ordered],
-        yerr=_errors(ordered),
+        values,
+        yerr=_interval(ordered),
         color=_colour(index),
         marker=MARKERS[index % len(MARKERS)],
         linestyle="-" if index < len(COLOURS) else "--",
-        markersize=5.5,
+        markersize=4.5,
         linewidth=1.8,
-        elinewidth=1.1,
+        elinewidth=1.0,
         capsize=3,
         label=label,
     )
+    axes.errorbar(steps, values, yerr=_stderr(ordered), color=_colour(index), linestyle="none", elinewidth=THICK)
 
 
 def _bar(axes: Axes, point: Point, row: int) -> None:
     axes.barh(row, point.value, height=0.62, color=COLOURS[0], alpha=0.75)
     if point.low is not None:
-        axes.errorbar(
-            point.value, row, xerr=_errors([point]), color="0.15", elinewidth=1.2, capsize=3, linestyle="none"
-        )
+        axes.errorbar(point.value, row, xerr=_interval([point]), color="0.15", elinewidth=1.0, capsize=3)
+        axes.errorbar(point.value, row, xerr=_stderr([point]), color="0.15", elinewidth=THICK)
     end = point.value if point.high is None else point.high
     axes.annotate(
         f"{point.value:.2f}", (end, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5
     )
 
 
-def _errors(points: Sequence[Point]) -> list[list[float]]:
+def _interval(points: Sequence[Point]) -> list[list[float]]:
     # Rounded scores may lie a hair outside their interval; an error bar cannot be negative.
     low = [0.0 if point.low is None else max(0.0, point.value - point.low) for point in points]
     high = [0.0 if point.high is None else max(0.0, point.high - point.value) for point in points]
     return [low, high]
+
+
+def _stderr(points: Sequence[Point]) -> list[float]:
+    return [point.stderr or 0.0 for point in points]
 
 
 def _step_axis(axes: Axes, points: Sequence[Point], chance: Mapping[str, float]) -> None:

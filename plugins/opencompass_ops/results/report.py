@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from opencompass_ops.contract import layout
@@ -12,7 +13,7 @@ from opencompass_ops.contract.plan import Plan
 from opencompass_ops.errors import OpsError
 from opencompass_ops.results import plots
 from opencompass_ops.results.coverage import INFER_ONLY, Coverage, cover
-from opencompass_ops.results.findings import PairFinding, examine
+from opencompass_ops.results.findings import PairFinding, examine, notes_on
 from opencompass_ops.results.scores import Score, scores_of
 from opencompass_ops.results.summary import Summary, summarize
 
@@ -92,7 +93,7 @@ def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
         files=tuple(written),
         coverage=coverage,
         failures=(*coverage.failures(), *_record(store, files, plan, findings)),
-        notes=(*plan.warnings, *(f.result.samples_problem for f in findings if f.result.samples_problem)),
+        notes=(*plan.warnings, *(note for finding in findings for note in notes_on(finding))),
         scores=[asdict(score) for score in scores],
     )
 
@@ -113,7 +114,7 @@ def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score]) -> list[
     points = plots.points_of(plan, scores)
     if not points:
         return []
-    files.write(layout.plot(PLOT), plots.render(points, plan.config))
+    files.write(layout.plot(PLOT), plots.render(points, PurePosixPath(plan.config).stem))
     return [layout.plot(PLOT)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
+from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.instance import instance_id
 from opencompass_ops.liveness import live_jobs, read_plan
@@ -30,9 +32,12 @@ from opencompass_ops.planning.request import Request
 from opencompass_ops.probing import probe
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
-from opencompass_ops.reuse import adopt, fingerprints, known_predictions, known_results
+from opencompass_ops.reuse import Known, adopt, look_up
 
 Say = Callable[[str], None]
+
+_STAMP = re.compile(r"\d{8}_\d{6}")
+"""A run directory's name, as OpenCompass writes it; other folders beside it are never the latest run."""
 
 
 @dataclass(frozen=True)
@@ -102,32 +107,9 @@ def prepare(
         raise PlanError(f"{_alive(alive)}; go on with it by: opencompass-ops attach {reused_dir}")
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
     report = probe(_probe_request(request, cluster, config), cluster)
-    wanted = fingerprints(config.models, config.datasets, report)
     with Store.open(database_url) as store:
-        predictions = known_predictions(wanted.pairs, store, reused_dir)
-        results = known_results(wanted.evaluations, store, reused_dir)
-    seed = PlanInput(
-        request=request,
-        stamp="",
-        run_dir=str(reused_dir or work_dir),
-        instance=instance_id(),
-        config=str(config.path),
-        config_fingerprint=config.fingerprint,
-        params=mask(params),
-        models=config.models,
-        datasets=config.datasets,
-        combinations=config.model_dataset_combinations,
-        summarizer=config.summarizer,
-        versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
-        modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
-        probe=report,
-        cluster=cluster.to_values(),
-        known_predictions=predictions,
-        known_results=results,
-        max_map_length=max_map_length,
-        data_dir=_data_dir(cluster),
-        warnings=config.warnings,
-    )
+        known = look_up(config, report, store, reused_dir)
+    seed = _plan_input(request, params, cluster, config, report, known, max_map_length)
     output, folder = _claim(seed, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
@@ -191,12 +173,12 @@ def _absolute(path: str) -> Path:
 def _reused_dir(request: Request, work_dir: Path) -> Path | None:
     if request.reuse is None:
         return None
-    # OpenCompass takes the last name of a plain string sort; nothing but run folders lies in a work dir.
     stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
     if request.reuse == "latest":
-        if not stamps:
+        runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
+        if not runs:
             raise PlanError(f"reuse=latest, but {work_dir} holds no run; leave reuse empty for a first run")
-        return work_dir / stamps[-1]
+        return work_dir / runs[-1]
     if request.reuse not in stamps:
         known = ", ".join(stamps[-10:]) or "none"
         raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
@@ -211,6 +193,40 @@ def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig)
         limit=request.limit,
         data_dir=_data_dir(cluster),
         cache_dir=str(cache),
+    )
+
+
+def _plan_input(
+    request: Request,
+    params: dict[str, Any],
+    cluster: ClusterConfig,
+    config: EvalConfig,
+    report: ProbeReport,
+    known: Known,
+    max_map_length: int,
+) -> PlanInput:
+    """All that is planned from, except where and when: :func:`_claim` knows that."""
+    return PlanInput(
+        request=request,
+        stamp="",
+        run_dir="",
+        instance=instance_id(),
+        config=str(config.path),
+        config_fingerprint=config.fingerprint,
+        params=mask(params),
+        models=config.models,
+        datasets=config.datasets,
+        combinations=config.model_dataset_combinations,
+        summarizer=config.summarizer,
+        versions={dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in config.datasets},
+        modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
+        probe=report,
+        cluster=cluster.to_values(),
+        known_predictions=known.predictions,
+        known_results=known.results,
+        max_map_length=max_map_length,
+        data_dir=_data_dir(cluster),
+        warnings=config.warnings,
     )
 
 
@@ -254,7 +270,16 @@ def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalCo
     for spec in output.specs:
         files.write(layout.shard_spec(spec.id), spec.to_json())
     adopt(files, output)
+    _disown_results(files, output)
     files.write(layout.PLAN, output.plan.to_json())  # last: a run directory with a plan is complete
+
+
+def _disown_results(files: LocalFiles, output: PlanOutput) -> None:
+    """An older score of predictions that are made again, though of the same request, must not stand for theirs."""
+    for spec in output.specs:
+        if spec.kind == EVAL:
+            result = layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)
+            files.path(layout.manifest(result)).unlink(missing_ok=True)
 
 
 def _config_text(values: dict[str, Any]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import ProbeReport
@@ -21,51 +21,32 @@ from opencompass_ops.results.store import Store
 
 
 @dataclass(frozen=True)
-class Fingerprints:
-    """Of every model x dataset that the probe could answer."""
+class Known:
+    """Answers that exist and are what their manifests say.
 
-    pairs: frozenset[str]
-    evaluations: frozenset[str]
+    :param predictions: pair fingerprint -> parts, those of the run directory first.
+    :param results: evaluation fingerprint -> path of the result file.
+    """
+
+    predictions: dict[str, tuple[KnownPart, ...]]
+    results: dict[str, str]
 
 
-def fingerprints(
-    models: Sequence[dict[str, Any]], datasets: Sequence[dict[str, Any]], report: ProbeReport
-) -> Fingerprints:
-    """What to look for."""
-    by_model = {model["abbr"]: model for model in models}
-    by_dataset = {dataset["abbr"]: dataset for dataset in datasets}
+def look_up(config: EvalConfig, report: ProbeReport, store: Store, run_dir: Path | None) -> Known:
+    """What is known of every model x dataset that the probe could answer.
+
+    :param run_dir: an older run whose folder is used again; looked at before the database.
+    """
+    models = {model["abbr"]: model for model in config.models}
+    datasets = {dataset["abbr"]: dataset for dataset in config.datasets}
     probed = {probe.abbr: probe for probe in report.models}
     pairs, evaluations = set(), set()
     for request in report.requests:
-        model, dataset = by_model[request.model], by_dataset[request.dataset]
+        model, dataset = models[request.model], datasets[request.dataset]
         pair = pair_fingerprint(model, probed[request.model], dataset, request.digest)
         pairs.add(pair)
         evaluations.add(evaluation_fingerprint(pair, dataset, model))
-    return Fingerprints(frozenset(pairs), frozenset(evaluations))
-
-
-def known_predictions(wanted: frozenset[str], store: Store, run_dir: Path | None) -> dict[str, tuple[KnownPart, ...]]:
-    """Checked prediction files: pair fingerprint -> its parts, those of the run directory first."""
-    indexed = store.find_predictions(sorted(wanted))
-    candidates = [*_manifested(run_dir, "predictions"), *(Path(row.path) for rows in indexed.values() for row in rows)]
-    known: dict[str, dict[str, KnownPart]] = {}
-    for path in candidates:
-        manifest = _checked(path)
-        if manifest is not None and manifest.pair_fingerprint in wanted:
-            part = KnownPart(manifest.start, manifest.stop, manifest.total, manifest.fingerprint, str(path))
-            known.setdefault(manifest.pair_fingerprint, {}).setdefault(manifest.fingerprint, part)
-    return {pair: tuple(parts.values()) for pair, parts in known.items()}
-
-
-def known_results(wanted: frozenset[str], store: Store, run_dir: Path | None) -> dict[str, str]:
-    """Checked result files: evaluation fingerprint -> path."""
-    indexed = store.find_results(sorted(wanted))
-    known: dict[str, str] = {}
-    for path in [*_manifested(run_dir, "results"), *map(Path, indexed.values())]:
-        manifest = _checked(path)
-        if manifest is not None and manifest.fingerprint in wanted:
-            known.setdefault(manifest.fingerprint, str(path))
-    return known
+    return Known(_predictions(pairs, store, run_dir), _results(evaluations, store, run_dir))
 
 
 def adopt(files: LocalFiles, output: PlanOutput) -> None:
@@ -117,6 +98,28 @@ def _hard_link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
+
+
+def _predictions(wanted: set[str], store: Store, run_dir: Path | None) -> dict[str, tuple[KnownPart, ...]]:
+    indexed = store.find_predictions(sorted(wanted))
+    candidates = [*_manifested(run_dir, "predictions"), *(Path(row.path) for rows in indexed.values() for row in rows)]
+    known: dict[str, dict[str, KnownPart]] = {}
+    for path in candidates:
+        manifest = _checked(path)
+        if manifest is not None and manifest.pair_fingerprint in wanted:
+            part = KnownPart(manifest.start, manifest.stop, manifest.total, manifest.fingerprint, str(path))
+            known.setdefault(manifest.pair_fingerprint, {}).setdefault(manifest.fingerprint, part)
+    return {pair: tuple(parts.values()) for pair, parts in known.items()}
+
+
+def _results(wanted: set[str], store: Store, run_dir: Path | None) -> dict[str, str]:
+    indexed = store.find_results(sorted(wanted))
+    known: dict[str, str] = {}
+    for path in [*_manifested(run_dir, "results"), *map(Path, indexed.values())]:
+        manifest = _checked(path)
+        if manifest is not None and manifest.fingerprint in wanted:
+            known.setdefault(manifest.fingerprint, str(path))
+    return known
 
 
 def _manifested(run_dir: Path | None, folder: str) -> Iterator[Path]:

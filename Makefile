@@ -10,7 +10,7 @@ CLUSTER ?= local
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-FAST := not model and not airflow and not live and not soak
+FAST := not model and not process and not airflow and not live and not soak
 
 ifneq ($(CLUSTER),local)
 $(error CLUSTER=$(CLUSTER) is not known; only CLUSTER=local exists so far)

@@ -23,6 +23,8 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "opencompass_ops.cli"]
 
 

@@ -17,6 +17,8 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import InputError
 from opencompass_ops.prepare import load_cluster
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallWorld]:

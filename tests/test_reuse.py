@@ -17,6 +17,8 @@ from opencompass_ops.errors import PlanError
 from opencompass_ops.prepare import Prepared
 from opencompass_ops.runner import run_plan
 
+pytestmark = pytest.mark.process
+
 SUMS = layout.prediction("tiny", "sums")
 
 

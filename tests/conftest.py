@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from soak_table import record, soak_rows
+
+__all__ = ["record", "soak_rows"]  # fixtures of the tests marked soak
 
 ROOT = Path(__file__).resolve().parent.parent
 

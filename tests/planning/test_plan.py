@@ -42,7 +42,7 @@ def case(models=("m",), rows=None, **more):
     given = PlanInput(
         request=Request.from_params(params),
         stamp="20260101_000000",
-        run_dir="/work/20260101_000000",
+        run_dir="/runs/20260101_000000",
         instance="abcdef",
         config="eval.py",
         config_fingerprint="config",

@@ -115,6 +115,15 @@ def test_debug_shows_the_output_of_one_job_after_the_other(world: SmallWorld, ca
     assert shown[6:] == ["s1/sums: eval", "s1/sums: done", "s2/sums: eval", "s2/sums: done"]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Commands that a script starts in the background ignore SIGINT, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupted_run_leaves_its_jobs_and_attach_finishes_them(world: SmallWorld):
     gate = world.hold()
     process = subprocess.Popen(
@@ -132,6 +141,7 @@ def test_an_interrupted_run_leaves_its_jobs_and_attach_finishes_them(world: Smal
     assert len(world.jobs(run_dir)) == 2
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_yes_to_the_question_after_ctrl_c_stops_every_process(world: SmallWorld):
     world.hold()
     command = [*COMMAND, "run", world.config()]

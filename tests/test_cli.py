@@ -115,6 +115,14 @@ def test_debug_shows_the_output_of_one_job_after_the_other(world: SmallWorld, ca
     assert shown[6:] == ["s1/sums: eval", "s1/sums: done", "s2/sums: eval", "s2/sums: done"]
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(world: SmallWorld):
+    command = [*COMMAND, "plan", world.config(), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert "Error" not in process.stderr.read().decode()
+    assert process.wait() == 128 + signal.SIGPIPE
+
+
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
     """Commands that a script starts in the background ignore SIGINT, and so would all that they start."""

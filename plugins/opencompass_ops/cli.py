@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 whole, 1 something failed, 2 the request is wrong, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        code = int(arguments.command(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader has seen enough: `opencompass-ops leaderboard | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OpsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

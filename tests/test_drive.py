@@ -25,6 +25,8 @@ from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.drive import Job
 from opencompass_ops.errors import InfrastructureError, JobCancelled, JobFailed, JobRefused, MissingParts
 
+pytestmark = pytest.mark.process
+
 INTERPRETER = """#!{python} -sS
 import os, signal, sys, time
 from pathlib import Path

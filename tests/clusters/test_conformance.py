@@ -13,6 +13,8 @@ from backends import BACKENDS, Bench, ended, is_gone, until
 from opencompass_ops.clusters.base import Admission, JobState
 from opencompass_ops.errors import JobRefused
 
+pytestmark = pytest.mark.process
+
 RECORD_ALIVE = "date +%s%N >> begun; sleep 0.2; date +%s%N >> over"
 
 

@@ -24,6 +24,8 @@ from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import ConfigError, JobRefused, UnsureError
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch) -> Bench:

@@ -6,12 +6,16 @@ OpsError
     PlanError            the request cannot become a plan
   JobError               a submitted job did not end in evidence of success
     JobFailed            it ran and failed; tried again within the run's ``retry``
+      OutOfMemory        of the device or the host; tried again with a smaller batch or more memory
     JobRefused           it would fail the same way again; never tried again
       MissingParts       an evaluation lacks predictions; scored when they exist and it is cleared
     JobCancelled         somebody stopped it; never tried again by itself
     InfrastructureError  the cluster lost, killed or could not start it; own budget
+    JobInterrupted       time limit or preemption; goes on with what is missing, while progress is made
   BudgetExceeded         the run's failures are more than it may have; turns the run red
   UnsureError            a query failed: no evidence, no state change; asked again
+    UnreachableError     the cluster could not be reached; nothing ran there
+    LostError            the answer was lost on the way; what was asked may have run
 """
 
 from __future__ import annotations
@@ -48,6 +52,10 @@ class JobFailed(JobError):
     """The job ran and failed; it is tried again within the run's ``retry``."""
 
 
+class OutOfMemory(JobFailed):
+    """The device or the host ran out of memory; the next try asks for less of the one or more of the other."""
+
+
 class JobRefused(JobError):
     """The job would fail the same way again."""
 
@@ -60,6 +68,10 @@ class InfrastructureError(JobError):
     """The cluster lost, killed or could not start the job; it has a budget of its own."""
 
 
+class JobInterrupted(JobError):
+    """The time limit or a preemption stopped the job; the next one goes on with what is missing."""
+
+
 class MissingParts(JobRefused):
     """An evaluation lacks predictions; it is scored when they exist and it is cleared."""
 
@@ -70,3 +82,11 @@ class BudgetExceeded(OpsError):
 
 class UnsureError(OpsError):
     """A query of a cluster failed: no evidence, so no state changes."""
+
+
+class UnreachableError(UnsureError):
+    """The cluster could not be reached; nothing ran there."""
+
+
+class LostError(UnsureError):
+    """The connection ended or the time was over before the answer came; what was asked may have run."""

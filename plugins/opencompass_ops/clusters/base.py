@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from opencompass_ops.clusters.resources import Resources
+from opencompass_ops.contract.records import Heartbeat
 
 class JobState(str, Enum):
     """What the control side knows of a job."""
@@ -18,6 +20,10 @@ class JobState(str, Enum):
     # CANCELLED: stopped by somebody.
     # TIMEOUT: stopped by its time limit.
     # LOST: the cluster no longer has it and it left no end; never success.
+    # PREEMPTED: stopped by the cluster to make room; goes on elsewhere or later.
+    # NODE_FAIL: the node, the launch or the boot failed, not the job.
+    # OUT_OF_MEMORY: killed because it needed more host memory than it had asked for.
+    # REFUSED: accepted, but it can never start; the reason says why.
     # UNKNOWN: no evidence right now; not an end.
     QUEUED = "queued"
     RUNNING = "running"
@@ -26,6 +32,10 @@ class JobState(str, Enum):
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
     LOST = "lost"
+    PREEMPTED = "preempted"
+    NODE_FAIL = "node_fail"
+    OUT_OF_MEMORY = "out_of_memory"
+    REFUSED = "refused"
     UNKNOWN = "unknown"
 
     @property
@@ -41,12 +51,18 @@ class JobStatus:
     :param reason: in words for people, e.g. ``killed by signal 9``.
     :param exit_code: of the job's main process; negative for a signal; None when not known.
     :param job_id: the cluster's handle, e.g. a pid or a Slurm job id.
+    :param node: where it runs or ran, "" when not known.
+    :param progress: how far the job says it is; None when it says nothing (yet).
+    :param log: what the job printed since the last answer; "" for backends that do not read logs.
     """
 
     state: JobState
     reason: str = ""
     exit_code: int | None = None
     job_id: str = ""
+    node: str = ""
+    progress: Heartbeat | None = None
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,10 @@ class JobRequest:
     :param num_gpus: devices the job needs, 0 for CPU.
     :param num_procs: processes torchrun starts, 1 for a plain start.
     :param minutes: time limit, None for the cluster's default.
+    :param title: what people read, ``model/part``; part of the job's name where a cluster shows names.
+    :param resources: what the model's ``run_cfg`` asks for, over the cluster's own.
+    :param exclude: nodes that failed this shard before.
+    :param memory_factor: how many times the usual host memory, after the host ran out of it.
     """
 
     token: str
@@ -77,6 +97,10 @@ class JobRequest:
     num_gpus: int = 0
     num_procs: int = 1
     minutes: int | None = None
+    title: str = ""
+    resources: Resources = field(default_factory=Resources)
+    exclude: tuple[str, ...] = ()
+    memory_factor: float = 1.0
 
 
 class Admission(str, Enum):

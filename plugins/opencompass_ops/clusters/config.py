@@ -13,20 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.clusters.environment import inherited, looks_secret
+from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a job gets when its model's ``run_cfg`` does not say.
-
-    :param num_gpus: devices per job.
-    """
-
-    num_gpus: int = 0
 
 
 @dataclass(frozen=True)

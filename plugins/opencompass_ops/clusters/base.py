@@ -10,6 +10,7 @@ from typing import Protocol
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract.records import Heartbeat
 
+
 class JobState(str, Enum):
     """What the control side knows of a job."""
 

@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
+from opencompass_ops.clusters.framed import FramedShell
+from opencompass_ops.clusters.framing import Answer
+from opencompass_ops.clusters.local_line import LocalLine
+from opencompass_ops.errors import ConfigError
 
-@dataclass(frozen=True)
-class Answer:
-    """What a script that ended left behind.
-
-    :param returncode: of the script; 128 + N when signal N ended it.
-    """
-
-    returncode: int
-    stdout: bytes
-    stderr: bytes
+__all__ = ["Answer", "Shell", "shell_for"]
 
 
 class Shell(Protocol):
-    """A place to run bash scripts, one after the other; calls from many coroutines queue in order."""
+    """A place to run bash scripts, one after the other; calls from many coroutines queue in order.
+
+    A script runs under ``bash --noprofile --norc`` in the account's home directory with umask 077.
+    Signals HUP and PIPE are ignored, so what it began is completed though the connection ends; what it
+    leaves in the background runs on.
+    """
 
     async def run(
         self, script: str, arguments: Sequence[str] = (), stdin: bytes = b"", *, timeout: float = 60.0
     ) -> Answer:
-        """Run ``script`` under ``bash --noprofile --norc`` and wait for its end.
+        """Run ``script`` and wait for its end.
 
         :param arguments: the script's ``$1``, ``$2`` ...; any text without NUL.
-        :param timeout: seconds until the answer counts as lost.
+        :param timeout: seconds, from its turn in the queue, until the answer counts as lost.
         :raises UnreachableError: no connection could be made; nothing ran.
         :raises LostError: the connection ended or the time was over; the script may have run, or run still.
         """
         ...
 
+    async def run_aside(
+        self, script: str, arguments: Sequence[str] = (), stdin: bytes = b"", *, timeout: float = 600.0
+    ) -> Answer:
+        """Like :meth:`run`, but beside the queue, four at once: for bulk data and for what takes minutes."""
+        ...
+
     async def close(self) -> None:
         """End the connection; the next call makes a new one."""
         ...
+
+
+_shells: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Shell]] = WeakKeyDictionary()
+
+
+def shell_for(connection_id: str) -> Shell:
+    """The one shell of this event loop for a connection; nothing is contacted yet.
+
+    :param connection_id: an Airflow connection or a host of ``~/.ssh/config``; "" for this host itself.
+    """
+    shells = _shells.setdefault(asyncio.get_running_loop(), {})
+    if connection_id not in shells:
+        shells[connection_id] = _open(connection_id)
+    return shells[connection_id]
+
+
+async def close_shells() -> None:
+    """End every connection of this event loop; for whoever ends the loop."""
+    for shell in _shells.pop(asyncio.get_running_loop(), {}).values():
+        await shell.close()
+
+
+def _open(connection_id: str) -> Shell:
+    if connection_id:
+        raise ConfigError(f"connection {connection_id!r}: connections over SSH are not there yet")
+    return FramedShell(LocalLine())

@@ -34,16 +34,21 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def located(model_cfg: dict[str, Any], data_dir: str) -> dict[str, Any]:
     """The model config with ``path`` and ``tokenizer_path`` where they lie; relative folders start at the data folder.
 
-    Jobs start in the run directory, the probe elsewhere, and both must mean the same folder. Hub ids stay as they are.
+    Jobs start in the run directory, the probe elsewhere, and both must mean the same folder. Hub ids stay as they are;
+    ``~`` is the home of whoever runs the jobs.
 
     :param data_dir: the folder that relative dataset paths start at, too.
     """
     paths = {key: model_cfg[key] for key in ("path", "tokenizer_path") if isinstance(model_cfg.get(key), str)}
-    return model_cfg | {key: str(Path(data_dir, path)) for key, path in paths.items() if _is_folder(path, data_dir)}
+    return model_cfg | {key: _folder(path, data_dir) for key, path in paths.items() if path}
 
 
-def _is_folder(path: str, data_dir: str) -> bool:
-    return bool(path) and (not _HUB_ID.fullmatch(path) or Path(data_dir, path).is_dir())
+def _folder(path: str, data_dir: str) -> str:
+    # os.path's, because pathlib's raises for a user that does not exist.
+    folder = Path(data_dir, os.path.expanduser(path))  # noqa: PTH111
+    # What is neither there nor marked as a path may be the id of a downloaded model.
+    is_hub_id = _HUB_ID.fullmatch(path) and not path.startswith(".") and not folder.is_dir()
+    return path if is_hub_id else str(folder)
 
 
 def local_model(path: Any, what: str = "model") -> Path:

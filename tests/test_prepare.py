@@ -176,15 +176,17 @@ def test_a_cluster_that_cannot_run_anything(world: SmallWorld, number: int, more
     assert message in refusal(world, world.config(), cluster=name)
 
 
-def test_a_relative_checkpoint_is_looked_for_where_the_data_is_and_planned_as_an_absolute_path(
-    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["./tiny", "tiny", "~/tiny"])
+def test_a_relative_checkpoint_is_looked_for_where_the_data_is_and_planned_as_it_was_written(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch, path: str
 ):
     monkeypatch.chdir("/")
-    config = world.config(None, (repr(str(world.folder / "tiny")), "'./tiny'"))
-    (model,) = world.prepare(config, dry_run=True).plan.models
-    assert model.path == str(world.folder / "tiny")
-    (model,) = world.prepare(config, dry_run=True, model_overrides=[{"path": "tiny"}]).plan.models
-    assert model.path == str(world.folder / "tiny")
+    monkeypatch.setenv("HOME", str(world.folder))
+    config = world.config(None, (repr(str(world.folder / "tiny")), repr(path)))
+    (configured,) = world.prepare(config, dry_run=True).plan.models
+    (chosen,) = world.prepare(config, dry_run=True, model_overrides=[{"path": path}]).plan.models
+    assert configured.path == chosen.path == path
+    assert configured.weights_id == chosen.weights_id
 
 
 def test_a_dry_run_leaves_nothing_behind(world: SmallWorld):

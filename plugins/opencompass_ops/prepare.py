@@ -136,19 +136,7 @@ def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
     data_dir = Path(_data_dir(cluster))
     options = request.cfg_options
     loaded = load([path], cfg_options=options, config_dirs=[default_config_dir()], data_dir=data_dir)[0]
-    config = override(resolve(loaded), request.model_overrides)
-    return replace(config, models=[_located(model, data_dir) for model in config.models])
-
-
-def _located(model: dict[str, Any], data_dir: Path) -> dict[str, Any]:
-    """The model with absolute folders: probe and jobs run in other folders than the request comes from."""
-    located = dict(model)
-    for key in ("path", "tokenizer_path"):
-        path = model.get(key)
-        # What is neither there nor marked as a path may be the id of a downloaded model.
-        if isinstance(path, str) and path and (path.startswith((".", "~")) or (data_dir / path).is_dir()):
-            located[key] = os.path.normpath(data_dir / Path(path).expanduser())
-    return located
+    return override(resolve(loaded), request.model_overrides)
 
 
 def _alive(tokens: Sequence[str]) -> str:

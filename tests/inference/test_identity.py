@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -174,3 +175,18 @@ def test_relative_folders_start_at_the_data_folder_wherever_the_job_starts(model
     assert located({"path": "acme/tiny"}, str(tmp_path)) == {"path": "acme/tiny"}
     with pytest.raises(InputProblem, match=str(tmp_path / "gone/at/all")):
         local_model(located({"path": "gone/at/all"}, str(tmp_path))["path"])
+
+
+@pytest.mark.parametrize("path", ["~/step-000100", "./step-000100", "../{home}/step-000100", "step-000100"])
+def test_every_way_to_write_a_folder_is_understood_where_the_job_runs(model, tmp_path, monkeypatch, path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = located({"path": path.format(home=tmp_path.name)}, str(tmp_path))
+    assert Path(found["path"]).is_absolute()
+    assert model.samefile(found["path"])
+
+
+@pytest.mark.parametrize("path", ["./gone", "~/gone", "../gone", "~nobody-of-this-name/gone"])
+def test_what_is_marked_as_a_path_is_no_hub_id(tmp_path, monkeypatch, path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(InputProblem, match=r"model folder /.*gone does not exist"):
+        local_model(located({"path": path}, str(tmp_path / "data"))["path"])

@@ -308,7 +308,7 @@ def _size(config: ClusterConfig, spec: ShardSpec) -> tuple[int, int]:
     if spec.kind != INFER:
         return 0, 1
     run_cfg = spec.model.get("run_cfg") or {}
-    return int(run_cfg.get("num_gpus", config.resources.num_gpus)), int(run_cfg.get("num_procs", 1))
+    return int(run_cfg.get("num_gpus", config.resources.num_gpus or 0)), int(run_cfg.get("num_procs", 1))
 
 
 def _log(spec: ShardSpec) -> str:

@@ -21,7 +21,17 @@ FULL = {
     "python": "/opt/python",
     "code_dir": ["/code", "/more"],
     "mounts": {"/a": "/b"},
-    "setup": ["module load cuda"],
+    "setup": ["module use /opt/modules"],
+    "modules": ["cuda/12.4"],
+    "conda": {"way": "path", "env": "llm", "root": "/opt/conda", "libraries": True},
+    "library_path": ["/opt/lib"],
+    "nccl_interface": "ib0",
+    "offline": True,
+    "secrets": ["HF_TOKEN"],
+    "umask": "002",
+    "group": "llm",
+    "probe_on": "login",
+    "has_quotatype": True,
     "env": {"HF_HOME": "/models", "TOKENIZERS_PARALLELISM": "false"},
     "resources": {"num_gpus": 1},
     "limits": {"max_num_workers": 3, "minutes": 60},
@@ -31,7 +41,18 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("values", [{}, FULL])
+CONTAINER = {
+    "runtime": "podman",
+    "image": "localhost/inference:1",
+    "archive": "/images/inference.tar",
+    "mounts": {"/models": "/models:ro"},
+    "gpu_args": [],
+    "args": ["--shm-size=16g"],
+    "program": "/usr/bin/podman",
+}
+
+
+@pytest.mark.parametrize("values", [{}, FULL, {"kind": "slurm", "container": CONTAINER}])
 def test_a_config_survives_json(values):
     config = ClusterConfig.from_values("mine", values)
     again = ClusterConfig.from_values("mine", json.loads(json.dumps(config.to_values())))
@@ -59,6 +80,28 @@ def test_a_config_survives_json(values):
         ({"limits": {"max_num_workers": 0}}, "max_num_workers must be a whole number of at least 1"),
         ({"limits": 3}, "limits must be a dict"),
         ({"max_workers_per_gpu": 0}, "at least 1"),
+        ({"modules": ["a b"]}, r"modules\[0\] must be a module's name"),
+        ({"library_path": ["lib"]}, "absolute folder"),
+        ({"library_path": ["/a:/b"]}, "absolute folder without ':'"),
+        ({"nccl_interface": "ib 0"}, "interface"),
+        ({"offline": "yes"}, "offline must be True or False"),
+        ({"secrets": ["A B"]}, "no name of an environment variable"),
+        ({"umask": "9"}, "octal umask"),
+        ({"probe_on": "node"}, "'host' or 'login'"),
+        ({"resources": {"partiton": "x"}}, "resources: unknown key 'partiton'; did you mean 'partition'"),
+        ({"container": {"runtime": "podman"}}, "runtime and image must be given"),
+        ({"container": {"runtime": "crun", "image": "x"}}, "'apptainer' or 'pyxis' or 'docker' or 'podman'"),
+        ({"container": {"runtime": "apptainer", "image": "/x.sif", "archive": "/x"}}, "archive is for docker"),
+        ({"container": {"runtime": "podman", "image": "--rm"}}, "image must be"),
+        ({"container": {**CONTAINER, "mounts": {"data": "/data"}}}, "'data' must be an absolute path"),
+        ({"container": {**CONTAINER, "mounts": {"/a,b": "/data"}}}, "without ':' and ','"),
+        ({"container": CONTAINER, "conda": {"env": "/opt/env"}}, "conda has no meaning in a container"),
+        ({"conda": {"way": "activate", "env": "/opt/env"}}, "'variables' or 'python' or 'path' or 'run'"),
+        ({"conda": {"way": "path"}}, "env must be the environment's name or folder"),
+        ({"conda": {"way": "path", "env": "llm"}}, "'llm' is a name; give root"),
+        ({"conda": {"way": "variables", "env": "llm"}}, "give env as a name and root"),
+        ({"connection_id": "hpc", "work_dir": "outputs"}, "work_dir 'outputs' is relative"),
+        ({"connection_id": "hpc", "state_dir": "~/state"}, "state_dir '~/state' is relative"),
         ({"poll_interval": 0}, "between 0.1 and 3600"),
         ({"poll_interval": float("nan")}, "between 0.1 and 3600"),
     ],
@@ -75,6 +118,59 @@ def test_jobs_run_this_interpreter_and_this_source_tree_by_default(repo):
     assert config.code_folders == (str(repo), str(repo / "plugins"))
     assert config.job_environment()["PYTHONPATH"] == f"{repo}:{repo / 'plugins'}"
     assert ClusterConfig.from_values("mine", {"code_dir": "/x"}).code_folders == ("/x",)
+
+
+def test_another_host_has_its_own_python_and_pace():
+    config = ClusterConfig.from_values("hpc", {"kind": "slurm", "connection_id": "hpc"})
+    assert config.interpreter == "python3"
+    assert config.code_folders == ()
+    assert config.poll_seconds == 60
+    assert ClusterConfig.from_values("mine", {}).poll_seconds == 2
+    assert ClusterConfig.from_values("mine", {"poll_interval": 7}).poll_seconds == 7
+
+
+def test_the_longest_mount_translates_a_path():
+    mounts = {"/mnt": "/gpfs", "/mnt/team": "/scratch/team/", "/srv/": "/"}
+    config = ClusterConfig.from_values("hpc", {"mounts": mounts})
+    assert config.on_cluster("/mnt/runs/1") == "/gpfs/runs/1"
+    assert config.on_cluster("/mnt/team") == "/scratch/team"
+    assert config.on_cluster("/mnt/team/runs") == "/scratch/team/runs"
+    assert config.on_cluster("/mnt/teams") == "/gpfs/teams"
+    assert config.on_cluster("/srv/a") == "/a"
+    assert config.on_cluster("/elsewhere") == "/elsewhere"
+
+
+def test_configs_of_one_account_share_a_connection():
+    one = {"kind": "slurm", "connection_id": "hpc", "work_dir": "/a"}
+    account = ClusterConfig.from_values("a", one).account
+    assert account == ClusterConfig.from_values("b", {**one, "work_dir": "/b"}).account
+    assert account != ClusterConfig.from_values("c", {**one, "state_dir": "/other"}).account
+
+
+def test_switches_are_variables_of_the_job_and_env_is_stronger():
+    config = ClusterConfig.from_values("mine", {"offline": True, "nccl_interface": "ib0", "code_dir": []})
+    offline = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE"}
+    assert config.variables == {"NCCL_SOCKET_IFNAME": "ib0", **dict.fromkeys(offline, "1")}
+    online = ClusterConfig.from_values("mine", {"offline": True, "env": {"HF_HUB_OFFLINE": "0"}})
+    assert online.variables["HF_HUB_OFFLINE"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        *(
+            ({key: FULL[key]}, key)
+            for key in ("setup", "modules", "conda", "library_path", "secrets", "umask", "group")
+        ),
+        *(({key: FULL[key]}, key) for key in ("mounts", "probe_on", "has_quotatype")),
+        ({"container": CONTAINER}, "container"),
+        ({"resources": {"partition": "gpu"}}, "resources.partition"),
+        ({"resources": {"num_gpus": 1, "qos": "high"}}, "resources.qos"),
+    ],
+)
+def test_local_refuses_what_it_cannot_honour(values, key):
+    with pytest.raises(ConfigError, match=f"'mine': {key} has no meaning for kind 'local'"):
+        open_cluster(ClusterConfig.from_values("mine", values))
 
 
 def test_backends_are_found_by_their_file():

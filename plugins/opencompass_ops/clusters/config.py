@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-from opencompass_ops.clusters.environment import inherited, looks_secret
+from opencompass_ops.clusters import values as v
+from opencompass_ops.clusters.environment import inherited
 from opencompass_ops.clusters.resources import Resources
+from opencompass_ops.clusters.software import Conda, Container
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_POLL_SECONDS = {"local": 2.0}
+_REMOTE_POLL_SECONDS = 60.0
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE")
+
+
+class Account(NamedTuple):
+    """What clusters must agree in to share one connection and one poll."""
+
+    kind: str
+    connection_id: str
+    state_dir: str
 
 
 @dataclass(frozen=True)
@@ -37,18 +47,29 @@ class ClusterConfig:
     """One cluster as a file ``include/configs/clusters/NAME.py`` describes it.
 
     :param name: what people choose in the form.
-    :param kind: the backend, a module of this package: ``local``.
-    :param connection_id: the Airflow connection to reach it by.
+    :param kind: the backend, a module of this package: ``local`` or ``slurm``.
+    :param connection_id: the Airflow connection to reach it by, "" where its commands run on this host.
     :param work_dir: where run directories are made.
     :param data_dir: the folder relative data paths are resolved against.
-    :param python: interpreter of the jobs, None for the one that runs this code.
+    :param python: interpreter of the jobs, None for this one on this host and ``python3`` elsewhere.
     :param code_dir: folders for the jobs' ``PYTHONPATH``, None for this source tree.
-    :param mounts: host path -> the same folder as jobs see it.
-    :param setup: environment modules and the like, prepared before the job.
+    :param mounts: folder as this host sees it -> the same folder as jobs see it.
+    :param setup: lines of a bash script that every job sources first; the first command that fails ends the job.
+    :param modules: environment modules that every job loads.
+    :param conda: the conda environment of the jobs.
+    :param library_path: folders put first on every job's ``LD_LIBRARY_PATH``.
+    :param container: the image that jobs run in.
+    :param nccl_interface: network interface for NCCL.
+    :param offline: whether jobs may not ask the Hugging Face hub.
     :param env: variables for every job; names that look like secrets are refused.
+    :param secrets: names of variables whose values come from the connection's extra or this host's environment.
+    :param umask: octal, for what jobs write.
+    :param group: Unix group that run directories belong to.
+    :param probe_on: where data and weights are looked at before a run is planned: this ``host`` or the ``login`` node.
+    :param has_quotatype: whether this site's sbatch knows ``--quotatype``.
     :param max_workers_per_gpu: jobs that may share a device.
-    :param poll_interval: longest time between two status queries, in seconds.
-    :param state_dir: where the local backend remembers its jobs, "" for the user's state folder.
+    :param poll_interval: longest time between two status queries, in seconds; None for the kind's usual one.
+    :param state_dir: where the backend remembers its jobs, "" for the user's state folder.
     """
 
     name: str
@@ -60,28 +81,52 @@ class ClusterConfig:
     code_dir: tuple[str, ...] | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    conda: Conda | None = None
+    library_path: tuple[str, ...] = ()
+    container: Container | None = None
+    nccl_interface: str = ""
+    offline: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    umask: str = ""
+    group: str = ""
+    probe_on: str = "host"
+    has_quotatype: bool = False
     resources: Resources = field(default_factory=Resources)
     limits: Limits = field(default_factory=Limits)
     max_workers_per_gpu: int = 1
-    poll_interval: float = 2.0
+    poll_interval: float | None = None
     state_dir: str = ""
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ClusterConfig:
         """Validate the plain values of a config file or of :meth:`to_values`.
 
-        :raises ConfigError: an unknown key, a value of the wrong type, or a secret in ``env``.
+        :raises ConfigError: an unknown key, a wrong value, a secret in ``env``, or a relative folder of a remote host.
         """
         given = {key: value for key, value in values.items() if key != "name"}
-        return cls(name=name, **_parse(f"cluster {name!r}", given, _FIELDS))
+        config = cls(name=name, **v.parse(f"cluster {name!r}", given, _FIELDS))
+        config._check()
+        return config
+
+    def _check(self) -> None:
+        for key in ("work_dir", "data_dir", "state_dir") if self.connection_id else ():
+            folder = getattr(self, key)
+            if folder and not folder.startswith("/"):
+                raise ConfigError(
+                    f"cluster {self.name!r}: {key} {folder!r} is relative, and the cluster is another host "
+                    f"(connection_id {self.connection_id!r}); give an absolute path"
+                )
+        if self.conda and self.container:
+            raise ConfigError(
+                f"cluster {self.name!r}: conda has no meaning in a container; name its Python with python"
+            )
 
     def to_values(self) -> dict[str, Any]:
         """Plain JSON values that :meth:`from_values` reads."""
-        plain = dataclasses.asdict(self)
-        plain["setup"] = list(self.setup)
-        plain["code_dir"] = None if self.code_dir is None else list(self.code_dir)
-        return plain
+        values = v.plain(dataclasses.asdict(self))
+        return {**values, "resources": self.resources.to_values()}
 
     @property
     def digest(self) -> str:
@@ -91,13 +136,33 @@ class ClusterConfig:
     @property
     def interpreter(self) -> str:
         """The Python that runs the jobs."""
-        return self.python or sys.executable
+        return self.python or ("python3" if self.connection_id else sys.executable)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Longest time between two status queries."""
+        return self.poll_interval or _POLL_SECONDS.get(self.kind, _REMOTE_POLL_SECONDS)
+
+    @property
+    def account(self) -> Account:
+        """Configs with equal accounts share one connection and one poll."""
+        return Account(self.kind, self.connection_id, self.state_dir)
+
+    def on_cluster(self, path: str) -> str:
+        """A path of this host as jobs see it: the longest mount that holds it, else the path itself."""
+        inside = [folder for folder in self.mounts if PurePosixPath(path).is_relative_to(folder)]
+        if not inside:
+            return path
+        folder = max(inside, key=lambda candidate: len(PurePosixPath(candidate).parts))
+        return str(PurePosixPath(self.mounts[folder]) / PurePosixPath(path).relative_to(folder))
 
     @property
     def code_folders(self) -> tuple[str, ...]:
-        """Folders for the jobs' ``PYTHONPATH``; empty when both packages are installed as a wheel."""
+        """Folders for the jobs' ``PYTHONPATH``; empty when both packages are installed as a wheel, or are sent."""
         if self.code_dir is not None:
             return self.code_dir
+        if self.kind != "local":
+            return ()
         plugins = Path(__file__).resolve().parents[2]
         root = plugins.parent
         is_source_tree = plugins.name == "plugins" and (root / "inference" / "__init__.py").is_file()
@@ -107,112 +172,47 @@ class ClusterConfig:
     def variables(self) -> dict[str, str]:
         """What every job of this cluster finds in its environment."""
         path = {"PYTHONPATH": os.pathsep.join(self.code_folders)} if self.code_folders else {}
-        return {**path, **self.env}
+        nccl = {"NCCL_SOCKET_IFNAME": self.nccl_interface} if self.nccl_interface else {}
+        offline = dict.fromkeys(_OFFLINE, "1") if self.offline else {}
+        return {**path, **nccl, **offline, **self.env}
 
     def job_environment(self) -> dict[str, str]:
         """The whole environment of a process on this host: a short list of this process's variables, and ours."""
         return {**inherited(os.environ), **self.variables}
 
 
-Parser = Callable[[str, Any], Any]
-
-
-def _parse(where: str, values: Mapping[str, Any], fields: Mapping[str, Parser]) -> dict[str, Any]:
-    for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
-            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
-    return {key: fields[key](f"{where}: {key}", value) for key, value in values.items()}
-
-
-def _text(where: str, value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ConfigError(f"{where} must be a string, not {value!r}")
-    return value
-
-
-def _maybe_text(where: str, value: Any) -> str | None:
-    return None if value is None else _text(where, value)
-
-
-def _texts(where: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{where} must be a list of strings, not {value!r}")
-    return tuple(_text(f"{where}[{index}]", item) for index, item in enumerate(value))
-
-
-def _folders(where: str, value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return (value,) if isinstance(value, str) else _texts(where, value)
-
-
-def _mapping(where: str, value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where} must be a dict of strings, not {value!r}")
-    return {_text(f"{where} key", key): _text(f"{where}[{key!r}]", item) for key, item in value.items()}
-
-
-def _env(where: str, value: Any) -> dict[str, str]:
-    env = _mapping(where, value)
-    for name in env:
-        if not _VARIABLE.match(name):
-            raise ConfigError(f"{where}: {name!r} is no name of an environment variable")
-        if looks_secret(name):
-            raise ConfigError(
-                f"{where}: {name!r} looks like a secret, and this config is copied into plan.json; "
-                "put it into an Airflow connection or the environment of the cluster's account"
-            )
-    return env
-
-
-def _count(minimum: int) -> Parser:
-    def parse(where: str, value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ConfigError(f"{where} must be a whole number of at least {minimum}, not {value!r}")
-        return value
-
-    return parse
-
-
-def _maybe_count(where: str, value: Any) -> int | None:
-    return None if value is None else int(_count(1)(where, value))
-
-
-def _seconds(where: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0.1 <= value <= 3600:
-        raise ConfigError(f"{where} must be seconds between 0.1 and 3600, not {value!r}")
-    return float(value)
-
-
-def _resources(where: str, value: Any) -> Resources:
-    return Resources(**_parse(where, _section(where, value), {"num_gpus": _count(0)}))
-
-
 def _limits(where: str, value: Any) -> Limits:
-    return Limits(**_parse(where, _section(where, value), {"max_num_workers": _maybe_count, "minutes": _maybe_count}))
+    return Limits(**v.parse(where, value, {"max_num_workers": v.maybe(v.count(1)), "minutes": v.maybe(v.count(1))}))
 
 
-def _section(where: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where} must be a dict, not {value!r}")
-    return value
+def _library_path(where: str, value: Any) -> tuple[str, ...]:
+    return tuple(v.items(v.matching(r"/[^:\x00-\x1f]*", "an absolute folder without ':'"))(where, value))
 
 
-_FIELDS: dict[str, Parser] = {
-    "kind": _text,
-    "connection_id": _text,
-    "work_dir": _text,
-    "data_dir": _text,
-    "python": _maybe_text,
-    "code_dir": _folders,
-    "mounts": _mapping,
-    "setup": _texts,
-    "env": _env,
-    "resources": _resources,
+_FIELDS: dict[str, v.Parser] = {
+    "kind": v.text,
+    "connection_id": v.text,
+    "work_dir": v.text,
+    "data_dir": v.text,
+    "python": v.maybe(v.text),
+    "code_dir": v.folders,
+    "mounts": v.mapping,
+    "setup": v.texts,
+    "modules": v.items(v.matching(r"[A-Za-z0-9_][A-Za-z0-9_.+/@=-]*", "a module's name like 'cuda/12.4'")),
+    "conda": Conda.from_values,
+    "library_path": _library_path,
+    "container": Container.from_values,
+    "nccl_interface": v.matching(r"[A-Za-z0-9_.,:^=-]+", "an interface like 'ib0' or '^docker0'"),
+    "offline": v.flag,
+    "env": v.env,
+    "secrets": v.items(v.variable),
+    "umask": v.matching("0?[0-7]{3}", "an octal umask like '002'"),
+    "group": v.matching("[A-Za-z0-9_][A-Za-z0-9_.-]*", "the name of a group"),
+    "probe_on": v.choice("host", "login"),
+    "has_quotatype": v.flag,
+    "resources": Resources.from_values,
     "limits": _limits,
-    "max_workers_per_gpu": _count(1),
-    "poll_interval": _seconds,
-    "state_dir": _text,
+    "max_workers_per_gpu": v.count(1),
+    "poll_interval": v.maybe(v.seconds),
+    "state_dir": v.text,
 }

@@ -33,6 +33,11 @@ GRACE_VARIABLE = "OPENCOMPASS_OPS_KILL_GRACE"
 _TOKEN = re.compile(r"[a-z0-9-]{1,64}")
 _OVERTIME_SECONDS = 5.0
 _TICK = 0.05
+_NOT_HERE = (
+    *("setup", "mounts", "connection_id", "modules", "conda", "library_path", "container", "secrets"),
+    *("umask", "group", "probe_on", "has_quotatype"),
+)
+_HONOURED = ("num_gpus", "launcher")
 
 
 def open_cluster(config: ClusterConfig) -> LocalCluster:
@@ -40,12 +45,14 @@ def open_cluster(config: ClusterConfig) -> LocalCluster:
 
     :raises ConfigError: the config asks for what local processes do not have.
     """
-    for key in ("setup", "mounts", "connection_id"):
-        if getattr(config, key):
-            raise ConfigError(
-                f"cluster {config.name!r}: {key} has no meaning for kind 'local', whose jobs see this host as it is; "
-                f"remove it, or set variables with env"
-            )
+    plain = ClusterConfig(config.name)
+    asked = {key: getattr(config, key) != getattr(plain, key) for key in _NOT_HERE}
+    asked |= {f"resources.{key}": key not in _HONOURED for key in config.resources.to_values()}
+    for key in (key for key, is_asked in asked.items() if is_asked):
+        raise ConfigError(
+            f"cluster {config.name!r}: {key} has no meaning for kind 'local', whose jobs see this host as it is; "
+            f"remove it, or set variables with env"
+        )
     return LocalCluster(config)
 
 

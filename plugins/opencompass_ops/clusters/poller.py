@@ -31,7 +31,7 @@ def poller_for(config: ClusterConfig) -> Poller:
     """The one poller of this event loop for the cluster."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if config.digest not in pollers:
-        pollers[config.digest] = Poller(open_cluster(config), interval=config.poll_interval)
+        pollers[config.digest] = Poller(open_cluster(config), interval=config.poll_seconds)
     return pollers[config.digest]
 
 

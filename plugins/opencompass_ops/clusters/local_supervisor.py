@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opencompass_ops.clusters.base import JobState
+from opencompass_ops.clusters.exit_codes import in_words
 from opencompass_ops.clusters.local_records import End, Intent, Start, read_intent, start_path, write_end
 from opencompass_ops.clusters.processes import JOB_ID_VARIABLE, ProcessId, descendants, host, send
 from opencompass_ops.contract import codec
@@ -159,7 +160,7 @@ class Supervisor:
             return self._end(*stopped, code)
         if code == 0:
             return self._end(JobState.SUCCEEDED, "", code)
-        return self._end(JobState.FAILED, _in_words(code), code)
+        return self._end(JobState.FAILED, in_words(code), code)
 
     def _end(self, state: JobState, reason: str, code: int | None) -> End:
         return End(state=state.value, reason=reason, exit_code=code, job_id=str(os.getpid()), ended_at=_now())
@@ -182,17 +183,6 @@ def _prctl(option: int, value: int) -> None:
 def _await_signal(signals: Sequence[int], seconds: float) -> int | None:
     info = signal.sigtimedwait(signals, seconds)
     return info.si_signo if info else None
-
-
-def _in_words(code: int | None) -> str:
-    if code is None:
-        return "ended without a code"
-    if code >= 0:
-        return f"ended with code {code}"
-    try:
-        return f"killed by signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"killed by signal {-code}"
 
 
 def _now() -> str:

@@ -10,16 +10,16 @@ CLUSTER ?= local
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-FAST := not model and not process and not airflow and not live and not soak
+FAST := not model and not process and not airflow and not slurm and not live and not soak
 
 ifneq ($(CLUSTER),local)
 $(error CLUSTER=$(CLUSTER) is not known; only CLUSTER=local exists so far)
 endif
 
-.PHONY: help install lock demo airflow check test soak lint format clean
+.PHONY: help install lock demo cluster-up cluster-down airflow check test soak lint format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: $(STAMP) ## make .venv with the pinned dependencies and the console script
 
@@ -36,6 +36,12 @@ lock: ## write constraints.txt from the requirement files
 
 demo: install ## train a tiny model, evaluate its checkpoints through Airflow, check the scores
 	@$(BIN)/python -m demo
+
+cluster-up: install ## start a Slurm with sshd on loopback, to try things on; needs its Debian packages
+	@PYTHONPATH=tests $(BIN)/python -m cluster up
+
+cluster-down: install ## end it
+	@PYTHONPATH=tests $(BIN)/python -m cluster down
 
 airflow: install ## start Airflow with its web page on loopback (PORT=8080), until Ctrl-C
 	@$(BIN)/python -m scripts.airflow --port $(PORT)

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+
+from cluster.fixtures import _swept, make_testbed, slurm_packages, testbed
 from soak_table import record, soak_rows
 
-__all__ = ["record", "soak_rows"]  # fixtures of the tests marked soak
+__all__ = ["_swept", "make_testbed", "record", "slurm_packages", "soak_rows", "testbed"]  # fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import psutil
 import pytest
-from small_world import SmallWorld, make_world
 
 from opencompass_ops.cli import main
 from opencompass_ops.clusters import attempts
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
+from small_world import SmallWorld, make_world
 
 pytestmark = pytest.mark.process
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 import opencompass_ops.prepare
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import InputError
 from opencompass_ops.prepare import load_cluster
+from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 pytestmark = pytest.mark.process
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_world import SmallWorld, make_world
 
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
@@ -16,6 +15,7 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.errors import PlanError
 from opencompass_ops.prepare import Prepared
 from opencompass_ops.runner import run_plan
+from small_world import SmallWorld, make_world
 
 pytestmark = pytest.mark.process
 

@@ -40,7 +40,15 @@ class ProcessId:
     @classmethod
     def mine(cls) -> ProcessId:
         """The identity of the calling process."""
-        return cls(pid=os.getpid(), started=_stat(os.getpid()).started, boot_id=boot_id(), host=host())
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId:
+        """The identity of the process that has this number now.
+
+        :raises OSError: none has.
+        """
+        return cls(pid=pid, started=_stat(pid).started, boot_id=boot_id(), host=host())
 
     @property
     def is_here(self) -> bool:

@@ -1,0 +1,69 @@
+"""Testbeds as pytest fixtures; they go when the session ends, however it does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import packages
+from cluster.blueprint import Options
+from cluster.packages import Verdict
+from cluster.testbed import Testbed, sweep
+from opencompass_ops.clusters.processes import ProcessId
+
+PLACE = Path("/tmp")  # open to all users and short, unlike pytest's own folders
+PREFIX = "opencompass-ops-bed-"
+MakeTestbed = Callable[..., Testbed]
+
+
+@pytest.fixture(scope="session")
+def slurm_packages() -> None:
+    """Skips without Slurm; where the packages were to be installed and are not there, it fails."""
+    provide(packages.SLURM)
+
+
+def provide(needed: Mapping[str, tuple[str, ...]]) -> None:
+    """See to it that these packages are there, or end the test with the reason why they are not."""
+    decision = packages.decide(packages.look(needed))
+    if decision.verdict is Verdict.SKIP:
+        pytest.skip(decision.reason)
+    if decision.verdict is Verdict.FAIL:
+        pytest.fail(decision.reason, pytrace=False)
+    if decision.verdict is Verdict.INSTALL:
+        packages.install(needed)
+
+
+@pytest.fixture(scope="session")
+def _swept() -> None:
+    """Testbeds of killed sessions go first."""
+    sweep(PLACE.glob(f"{PREFIX}*"))
+
+
+@pytest.fixture(scope="session")
+def testbed(slurm_packages: None, _swept: None) -> Iterator[Testbed]:
+    """The testbed that all tests of a session share; whoever breaks it mends it."""
+    bed = _up(Options(), ProcessId.mine())
+    yield bed
+    bed.down()
+
+
+@pytest.fixture
+def make_testbed(slurm_packages: None, _swept: None) -> Iterator[MakeTestbed]:
+    """Make a testbed with other options for one test: ``make_testbed(accounting="none", min_job_age=2)``."""
+    beds: list[Testbed] = []
+
+    def make(owner: ProcessId | None = None, **options: Any) -> Testbed:
+        beds.append(_up(Options(**options), owner or ProcessId.mine()))
+        return beds[-1]
+
+    yield make
+    for bed in beds:
+        bed.down()
+
+
+def _up(options: Options, owner: ProcessId) -> Testbed:
+    return Testbed.up(Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)), options, owner)

@@ -1,11 +1,11 @@
-"""The only file that wires tasks: plan, one mapped operator per cluster kind, mapped eval, summarize."""
+"""The only file that wires tasks: plan, one mapped operator per stage and cluster kind, summarize."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, cast
 
-from airflow.sdk import DAG, Param, TriggerRule, task
+from airflow.sdk import DAG, Param, TaskGroup, TriggerRule, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from opencompass_ops.configs.library import offered
@@ -13,10 +13,11 @@ from opencompass_ops.operators.local import LocalOperator
 from opencompass_ops.operators.plan import PlanOperator
 from opencompass_ops.operators.retries import ShardRetryPolicy
 from opencompass_ops.operators.shard import ShardOperator
+from opencompass_ops.operators.slurm import SlurmOperator
 from opencompass_ops.operators.summarize import SummarizeOperator
 from opencompass_ops.planning.params import form
 
-OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator,)
+OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator, SlurmOperator)
 """One operator per cluster kind; a kind without shards is skipped."""
 
 RETRIES = 20
@@ -47,8 +48,13 @@ first run. *Checkpoints* take the place of the config's one model, and each beco
 | task | what its log says |
 |---|---|
 | `plan` | what runs and what is reused; or, in one message, what is wrong with the request |
-| `infer_local`, `eval_local` | one entry per part; when it failed, the job's last lines |
+| `infer_local`, `infer_slurm` | one entry per part: states of its job; when it failed, the job's last lines |
+| `eval_local`, `eval_slurm` | the same for the scores |
 | `summarize` | the score table, and what is missing |
+
+Jobs run on one kind of cluster; the tasks of the other kinds are skipped, and that is no failure. The XCom `job` of an
+entry names its cluster, its job and its log. *Clear* tries a part again; *mark failed* cancels its job, also while it
+waits or runs on the cluster.
 
 Tables and plots lie in the run folder under `summary/`. A run that was stopped or failed goes on with *Reuse run*
 `latest`: what is answered is never asked again.
@@ -64,13 +70,19 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
     params = {name: Param(**schema) for name, schema in fields.items()}
     with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_KILLED_WORKERS)
-        infer = [_mapped(kind, plan, "infer", TriggerRule.ALL_SUCCESS) for kind in OPERATORS]
-        score = [_mapped(kind, plan, "eval", TriggerRule.ALL_DONE) for kind in OPERATORS]
+        infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
+        score = _stage("eval", plan, TriggerRule.ALL_DONE)
         summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE, **ONLY_KILLED_WORKERS)
         for before in infer:
             before >> score
         [plan, *infer, *score] >> summarize
     return dag
+
+
+def _stage(stage: str, plan: PlanOperator, rule: TriggerRule) -> list[Any]:
+    """One mapped operator per kind, in a group that the graph shows as one box until it is opened."""
+    with TaskGroup(stage, prefix_group_id=False):
+        return [_mapped(kind, plan, stage, rule) for kind in OPERATORS]
 
 
 def _mapped(operator: type[ShardOperator], plan: PlanOperator, stage: str, rule: TriggerRule) -> Any:

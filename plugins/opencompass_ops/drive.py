@@ -91,6 +91,21 @@ class Job:
         """Where the job runs."""
         return ClusterConfig.from_values(str(self.cluster["name"]), self.cluster)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What people and other tasks want to know before the cluster says anything."""
+        return {
+            "cluster": self.config.name,
+            "token": self.token,
+            "run_dir": self.run_dir,
+            "log": str(self.files.path(_log(self.spec))),
+        }
+
+    @property
+    def was_submitted(self) -> bool:
+        """Whether anybody has begun to submit it."""
+        return self.files.exists(layout.job(self.token))
+
     @cached_property
     def spec(self) -> ShardSpec:
         """What the job is told."""

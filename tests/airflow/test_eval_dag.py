@@ -25,10 +25,30 @@ def test_the_summary_is_the_only_leaf_so_that_it_decides_the_colour_of_the_run(d
     assert [task.task_id for task in dag.leaves] == ["summarize"]
 
 
-def test_a_skipped_or_failed_inference_does_not_skip_what_follows(dag):
-    rules = {task.task_id: task.trigger_rule.value for task in dag.tasks}
-    assert rules["eval_local"] == "all_done"
-    assert rules["summarize"] == "all_done"
+def test_a_skipped_or_failed_kind_does_not_skip_what_follows(dag):
+    for kind in ("local", "slurm"):
+        for follower in dag.get_task(f"infer_{kind}").downstream_list + dag.get_task(f"eval_{kind}").downstream_list:
+            assert follower.trigger_rule.value == "all_done", follower.task_id
+
+
+def test_scores_wait_for_the_inference_of_every_kind(dag):
+    for kind in ("local", "slurm"):
+        assert dag.get_task(f"eval_{kind}").upstream_task_ids >= {"infer_local", "infer_slurm"}
+
+
+def test_a_kind_of_which_the_run_has_no_shards_expands_to_nothing_and_is_skipped(dag):
+    planned = {"mapping": {"infer": {"slurm": [{"run_dir": "r", "shard": "s", "title": "t"}]}, "eval": {}}}
+    expanded = {
+        f"{stage}_{kind}": dag.get_task(f"{stage}_shards_{kind}").python_callable(planned)
+        for stage in ("infer", "eval")
+        for kind in ("local", "slurm")
+    }
+    assert expanded.pop("infer_slurm") == planned["mapping"]["infer"]["slurm"]
+    assert list(expanded.values()) == [[], [], []]
+
+
+def test_the_graph_shows_four_boxes_until_one_is_opened(dag):
+    assert set(dag.task_group.children) == {"plan", "infer", "eval", "summarize"}
 
 
 def test_the_form_shows_every_parameter_once(dag):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import TaskDeferralError
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from opencompass_ops.drive import Job
 
 
 class ShardOperator(BaseOperator):
     """Run one shard on a cluster and end with evidence.
 
     The worker only looks whether the outputs are there already, notes which job it wants and defers;
-    admission, submission and waiting happen in the trigger, so no worker slot is held.
+    admission, submission and waiting happen in the trigger, so no worker slot is held. ``execution_timeout``
+    also counts while the task is deferred; then its job is cancelled.
+
+    The XCom ``job`` names cluster, token, run directory and log, and the cluster's job id as soon as it is known.
 
     :param run_dir: the run directory; its ``plan.json`` tells cluster and limits.
     :param shard: id of the shard; ``shards/{shard}.json`` tells what to do.
@@ -34,16 +37,16 @@ class ShardOperator(BaseOperator):
         self.run_dir = run_dir
         self.shard = shard
         self.title = title
-        self._job: Job | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return at once when the outputs are there, else defer to the trigger."""
         from opencompass_ops.drive import shard_is_done
 
-        if shard_is_done(self.run_dir, self.shard):
-            self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.title)
-            return {"shard": self.shard, "reused": True}
-        self._submit_and_wait(context)
+        with self._no_orphan(context):
+            if shard_is_done(self.run_dir, self.shard):
+                self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.title)
+                return {"shard": self.shard, "reused": True}
+            self._submit_and_wait(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> NoReturn:
         """Classify what was no success and raise the typed error that the retry policy reads.
@@ -65,28 +68,63 @@ class ShardOperator(BaseOperator):
         """Resume; a trigger that died says nothing about its job, so the next try adopts it.
 
         :raises InfrastructureError: instead of Airflow's bare TaskDeferralError.
+        :raises JobInterrupted: ``execution_timeout`` has passed; the job was cancelled.
         """
-        from opencompass_ops.errors import InfrastructureError
+        from opencompass_ops.errors import InfrastructureError, JobInterrupted
 
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError as error:
-            message = f"{self.title}: the trigger failed ({error}); its job goes on and the next try adopts it"
-            raise InfrastructureError(message) from error
+        with self._no_orphan(context):
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except TaskDeferralTimeout as error:
+                message = f"{self.title}: not done within its execution_timeout of {self.execution_timeout}"
+                self._cancel("its time in Airflow is over (execution_timeout)")
+                raise JobInterrupted(f"{message}; its job was cancelled, the next one goes on") from error
+            except TaskDeferralError as error:
+                message = f"{self.title}: the trigger failed ({error}); its job goes on and the next try adopts it"
+                raise InfrastructureError(message) from error
 
     def on_kill(self) -> None:
-        """Cancel the job when the task is killed while a worker has it."""
-        from opencompass_ops.drive import cancel_job
-
-        if self._job is not None:
-            asyncio.run(cancel_job(self._job, reason="cancelled in Airflow while a worker had its task"))
+        """Cancel the job when the task is killed while a worker has it, also one that an earlier try submitted."""
+        self._cancel("cancelled in Airflow while a worker had its task")
 
     def _submit_and_wait(self, context: Context) -> NoReturn:
         from opencompass_ops.drive import job_for
         from opencompass_ops.triggers.shard import ShardTrigger
 
-        job = self._job = job_for(self.run_dir, self.shard)
+        job = job_for(self.run_dir, self.shard)
         context["task_state_store"].set("job", {"token": job.token, "epoch": job.epoch, "run_dir": self.run_dir})
-        self.log.info("%s: waiting for job %s", self.title, job.token)
+        context["ti"].xcom_push(key="job", value=job.facts)
+        self.log.info("%s: waiting for job %s; it writes to %s", self.title, job.token, job.facts["log"])
         trigger = ShardTrigger(job=job.to_values(), try_number=context["ti"].try_number)
-        self.defer(trigger=trigger, method_name="execute_complete")
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+
+    @contextmanager
+    def _no_orphan(self, context: Context) -> Iterator[None]:
+        """Cancel what still runs for this shard when the task fails and nobody tries again.
+
+        Airflow 3.3.2 tells nobody that a task has given up (apache/airflow#72128).
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._is_last(error, context):
+                self._cancel("its task in Airflow has given up", only_submitted=True)
+            raise
+
+    def _is_last(self, error: Exception, context: Context) -> bool:
+        ti = context["ti"]
+        policy = self.retry_policy
+        if policy and policy.evaluate(error, ti.try_number, ti.max_tries, context).action is RetryAction.FAIL:
+            return True
+        return ti.try_number > ti.max_tries
+
+    def _cancel(self, reason: str, *, only_submitted: bool = False) -> None:
+        """Cancel the shard's job; what goes wrong is told, for the task ends anyway with a reason of its own."""
+        from opencompass_ops.drive import cancel_job, job_for
+
+        try:
+            job = job_for(self.run_dir, self.shard)
+            if job.was_submitted or not only_submitted:
+                asyncio.run(cancel_job(job, reason=reason))
+        except Exception as error:
+            self.log.warning("%s: it is not known whether its job is stopped: %s", self.title, error)

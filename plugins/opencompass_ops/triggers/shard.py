@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class ShardTrigger(BaseTrigger):
         super().__init__()
         self.job = job
         self.try_number = try_number
+        self._told: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, enough to run in another triggerer."""
@@ -36,8 +38,14 @@ class ShardTrigger(BaseTrigger):
         """One event: success with evidence, or what happened instead."""
         from opencompass_ops.drive import run_job
 
-        outcome = await run_job(self._job(), on_status=self._say)
-        yield TaskSuccessEvent() if outcome.ok else TriggerEvent(outcome.to_values())
+        job = self._job()
+        outcome = await run_job(job, on_status=self._say)
+        if self._told:
+            await self._told  # so that the last word is the one below
+        if outcome.ok:
+            yield TaskSuccessEvent(xcoms={"job": {**job.facts, "job_id": outcome.job_id}})
+        else:
+            yield TriggerEvent(outcome.to_values())
 
     async def on_kill(self) -> None:
         """Cancel the job because a user cleared, failed or marked the task."""
@@ -66,7 +74,24 @@ class ShardTrigger(BaseTrigger):
         return Job.from_values(self.job)
 
     def _say(self, status: JobStatus) -> None:
-        self.log.info("%s is %s %s", self._job().token, status.state.value, status.reason)
+        where = " ".join(filter(None, [status.job_id, status.node]))
+        told = f"{self._job().token} is {status.state.value} {status.reason}".rstrip()
+        self.log.info("%s%s", told, f" ({where})" if where else "")
+        if status.job_id and self._told is None:
+            self._told = asyncio.create_task(self._tell(status.job_id), name=f"name job {status.job_id}")
+
+    async def _tell(self, job_id: str) -> None:
+        """Put the cluster's job id into the XCom while the job still waits or runs."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        ti = self.task_instance
+        if ti is None:
+            return
+        place = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": ti.map_index}
+        try:
+            await XCom.aset("job", {**self._job().facts, "job_id": job_id}, **place)
+        except Exception as error:  # the edge of a task; the job goes on, and its end tells the id again
+            self.log.warning("the id %s of job %s is not in the XCom: %s", job_id, self._job().token, error)
 
 
 def cancelled_for(try_number: int) -> str:

@@ -14,6 +14,15 @@ EVERY_FLAG = [
     *("-w", "out"),
     *("--cluster", "big"),
     *("--limit", "7"),
+    *("-p", "llmeval"),
+    *("-q", "spot"),
+    *("--qos", "high"),
+    *("--account", "nlp"),
+    *("--reservation", "tuesday"),
+    *("--minutes", "90"),
+    *("--mem", "64G"),
+    *("--exclude", "n[1-3],n7"),
+    *("--extra-args=--exclusive", "--extra-args=--tmp=10G"),
     *("--max-num-workers", "3"),
     *("--max-partition-size", "2000"),
     *("--retry", "4"),
@@ -59,6 +68,15 @@ def test_every_flag_reaches_the_request():
             "work_dir": "out",
             "cluster": "big",
             "limit": 7,
+            "partition": "llmeval",
+            "quotatype": "spot",
+            "qos": "high",
+            "account": "nlp",
+            "reservation": "tuesday",
+            "minutes": 90,
+            "mem": "64G",
+            "exclude": "n[1-3],n7",
+            "extra_args": ["--exclusive", "--tmp=10G"],
             "max_num_workers": 3,
             "max_partition_size": 2000,
             "retry": 4,
@@ -75,6 +93,28 @@ def test_every_flag_reaches_the_request():
 
 def test_a_bare_reuse_flag_means_the_latest_run():
     assert parse("eval.py", "-r")["reuse"] == "latest"
+
+
+def test_slurm_is_short_for_the_cluster_of_that_name():
+    assert parse("eval.py", "--slurm")["cluster"] == "slurm"
+    assert parse("eval.py")["cluster"] == "local"
+
+
+def test_slurm_beside_another_cluster_is_refused():
+    with pytest.raises(argparse.ArgumentError, match="not allowed with argument --cluster"):
+        parse("eval.py", "--cluster", "big", "--slurm")
+
+
+def test_what_is_asked_of_the_cluster_is_folded_in_a_section_of_its_own():
+    folded = [name for name, entry in params.form().items() if entry.get("section") == "Cluster resources"]
+    assert folded[:4] == ["partition", "quotatype", "qos", "account"]
+    assert Request.from_params({"config": "c"}).resources == {}
+    assert list(Request.from_params(parse(*EVERY_FLAG)).resources) == folded
+
+
+def test_a_choice_that_may_be_left_empty_takes_null_too():
+    assert params.form()["quotatype"]["enum"] == ["auto", "reserved", "spot", None]
+    assert params.form()["mode"]["enum"] == ["all", "infer", "eval", "viz"]
 
 
 @pytest.mark.parametrize("text", ["/c/step-1", "pth=/c", "path=/c,abr=x", "path=/c,path=/d"])
@@ -125,6 +165,10 @@ def test_airflow_takes_what_the_request_takes_and_refuses_what_it_refuses():
         "debug": "yes",
         "reuse": "../x",
         "cluster": "a/b",
+        "quotatype": "cheap",
+        "minutes": 0,
+        "mem": "64 GB",
+        "extra_args": "--exclusive",
         "max_num_workers": "3",
         "cfg_options": "a=1",
         "model_overrides": [{"abbr": "x"}],

@@ -28,7 +28,7 @@ def test_a_whole_number_written_as_a_float_is_whole_because_json_has_one_kind_of
 
 WRONG = [
     ({"max_num_worker": 2}, "max_num_worker: there is no such parameter; did you mean 'max_num_workers'"),
-    ({"zzz": 2}, "zzz: there is no such parameter; known are cfg_options, cluster, config"),
+    ({"zzz": 2}, "zzz: there is no such parameter; known are account, cfg_options, cluster"),
     ({"config": " "}, "config=' ': is empty; give a value"),
     ({"config": None}, "config=None: is empty; give a value"),
     ({"config": 3}, "config=3: is a number; give a text"),
@@ -50,6 +50,13 @@ WRONG = [
     ({"reuse": "/etc"}, "reuse='/etc': must be a plain name"),
     ({"reuse": ".."}, "reuse='..': must be a plain name"),
     ({"cluster": "a/b"}, "cluster='a/b': must be a plain name"),
+    ({"partition": "a\nb"}, "partition='a\\nb': holds a control character"),
+    ({"quotatype": "cheap"}, "quotatype='cheap': is none of auto, reserved, spot; choose one"),
+    ({"minutes": 0}, "minutes=0: is too small"),
+    ({"mem": "64 GB"}, "mem='64 GB': must be a size like 64G"),
+    ({"extra_args": ["exclusive"]}, "'exclusive' is not --option or --option=value"),
+    ({"extra_args": ["--a\nb"]}, "is not --option or --option=value"),
+    ({"extra_args": [3]}, "3 is not --option or --option=value"),
     ({"cfg_options": "a=1"}, "cfg_options='a=1': is a text; give a list"),
     ({"cfg_options": ["a"]}, "'a' is not key=value"),
     ({"cfg_options": ["=1"]}, "'=1' is not key=value"),
@@ -97,6 +104,8 @@ names = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
             "limit": st.none() | st.integers(1, 10**6),
             "max_num_workers": st.integers(1, 64),
             "debug": st.booleans(),
+            "partition": st.none() | names,
+            "extra_args": st.lists(names.map("--{}".format), max_size=2),
             "cfg_options": st.lists(names.map("{}=1".format), max_size=3),
             "model_overrides": st.lists(
                 st.fixed_dictionaries({"path": names}, optional={"tokenizer_path": names}),

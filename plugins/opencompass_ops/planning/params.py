@@ -18,7 +18,9 @@ LATEST = "latest"
 OVERRIDE_FIELDS = ("path", "tokenizer_path", "abbr")
 
 # Airflow's form opens with the parameters of no section; the sections below them are closed.
-OPEN, WHERE, HOW, CHANGES = "", "Where", "How", "Changes to the config"
+OPEN, WHERE, RESOURCES, HOW, CHANGES = "", "Where", "Cluster resources", "How", "Changes to the config"
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ class Parameter:
     :param default: value when nothing is said; None with ``required`` False means "may be null".
     :param flags: command line flags; empty for the positional argument.
     :param bare: value of a flag that is given without one.
-    :param pattern: regular expression that a string matches as a whole.
+    :param shorthands: further flags, each of which stands for a value.
+    :param pattern: regular expression that a string, or each string of an array, matches as a whole.
+    :param expected: what the pattern allows, in words.
+    :param metavar: what the help of the command line shows for a value of an array.
     :param fields: for an array of objects: the names of their fields; the first one is required.
     """
 
@@ -43,10 +48,13 @@ class Parameter:
     required: bool = False
     flags: tuple[str, ...] = ()
     bare: str | None = None
+    shorthands: tuple[tuple[str, str], ...] = ()
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
     pattern: str | None = None
+    expected: str = "a plain name of letters, digits, '.', '_' and '-', not a path"
+    metavar: str | None = None
     fields: tuple[str, ...] = ()
 
     @property
@@ -60,10 +68,10 @@ class Parameter:
         :param proposals: values that the form offers beside free text.
         """
         optional = {
-            "enum": list(self.choices) or None,
+            "enum": [*self.choices, *([None] if self.nullable else [])] if self.choices else None,
             "minimum": self.minimum,
             "maximum": self.maximum,
-            "pattern": self.pattern,
+            "pattern": self.pattern if self.kind == "string" else None,
             "minLength": 1 if self.required else None,
             "examples": sorted(proposals) or None,
             "items": self._items(),
@@ -92,6 +100,13 @@ class Parameter:
 
     def add_argument(self, parser: argparse.ArgumentParser) -> None:
         """Add this parameter's positional argument or flags."""
+        group = parser.add_mutually_exclusive_group() if self.shorthands else parser
+        self._add_flags(group)
+        for flag, value in self.shorthands:
+            said = f"Short for {self.flags[-1]} {value}."
+            group.add_argument(flag, dest=self.name, action="store_const", const=value, help=said)
+
+    def _add_flags(self, parser: argparse._ActionsContainer) -> None:
         options: dict[str, Any] = {"help": self.description.replace("%", "%%")}
         if not self.flags:
             parser.add_argument(self.name, **options)
@@ -99,9 +114,9 @@ class Parameter:
         if self.kind == "boolean":
             options["action"] = "store_true"
         elif self.fields:
-            options |= {"action": "append", "type": parse_override, "metavar": "path=P[,abbr=A]"}
+            options |= {"action": "append", "type": parse_override, "metavar": self.metavar}
         elif self.kind == "array":
-            options |= {"action": "extend", "nargs": "+", "metavar": "KEY=VALUE"}
+            options |= {"action": "extend", "nargs": "+", "metavar": self.metavar}
         else:
             options |= {"default": self.default, "type": int if self.kind == "integer" else str}
             options |= {"choices": self.choices} if self.choices else {}
@@ -128,6 +143,7 @@ PARAMETERS = (
         default=(),
         flags=("--model-override",),
         fields=OVERRIDE_FIELDS,
+        metavar="path=P[,abbr=A]",
     ),
     Parameter(
         "limit",
@@ -167,6 +183,7 @@ PARAMETERS = (
         WHERE,
         default="local",
         flags=("--cluster",),
+        shorthands=(("--slurm", "slurm"),),
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
     ),
     Parameter(
@@ -185,7 +202,89 @@ PARAMETERS = (
         WHERE,
         flags=("-r", "--reuse"),
         bare=LATEST,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=NAME,
+    ),
+    Parameter(
+        "partition",
+        "string",
+        "Partition",
+        "Slurm partition of all jobs of the run. Empty: the model's run_cfg, else the cluster config, else Slurm's own.",
+        RESOURCES,
+        flags=("-p", "--partition"),
+    ),
+    Parameter(
+        "quotatype",
+        "string",
+        "Quota type",
+        "auto, reserved or spot, where the site's Slurm has --quotatype. Empty: as for the partition.",
+        RESOURCES,
+        flags=("-q", "--quotatype"),
+        choices=("auto", "reserved", "spot"),
+    ),
+    Parameter(
+        "qos",
+        "string",
+        "QOS",
+        "Slurm quality of service.",
+        RESOURCES,
+        flags=("--qos",),
+    ),
+    Parameter(
+        "account",
+        "string",
+        "Account",
+        "Slurm account that pays.",
+        RESOURCES,
+        flags=("--account",),
+    ),
+    Parameter(
+        "reservation",
+        "string",
+        "Reservation",
+        "Slurm reservation to use.",
+        RESOURCES,
+        flags=("--reservation",),
+    ),
+    Parameter(
+        "minutes",
+        "integer",
+        "Minutes per job",
+        "Time limit of a job; the cluster's own limit holds where it is shorter. A job that meets it is continued by "
+        "the next one.",
+        RESOURCES,
+        flags=("--minutes",),
+        minimum=1,
+    ),
+    Parameter(
+        "mem",
+        "string",
+        "Memory per job",
+        "Host memory, such as 64G.",
+        RESOURCES,
+        flags=("--mem",),
+        pattern=r"^[0-9]+[KMGT]?$",
+        expected="a size like 64G",
+    ),
+    Parameter(
+        "exclude",
+        "string",
+        "Nodes to avoid",
+        "Slurm nodes that no job shall run on: n01,n[07-09].",
+        RESOURCES,
+        flags=("--exclude",),
+    ),
+    Parameter(
+        "extra_args",
+        "array",
+        "Further sbatch options",
+        "One a line, from an allowed list: --exclusive, --tmp=10G, --licenses=... (on the command line: "
+        "--extra-args=--exclusive).",
+        RESOURCES,
+        default=(),
+        flags=("--extra-args",),
+        pattern=r"^--[a-z].*$",
+        expected="--option or --option=value",
+        metavar="--OPTION[=VALUE]",
     ),
     Parameter(
         "dry_run",
@@ -209,7 +308,7 @@ PARAMETERS = (
         "retry",
         "integer",
         "Retries",
-        "How often a failed job is tried again.",
+        "How often a failed job is tried again, after its first try.",
         HOW,
         default=2,
         flags=("--retry",),
@@ -234,6 +333,9 @@ PARAMETERS = (
         CHANGES,
         default=(),
         flags=("--cfg-options",),
+        pattern=r"^\s*[^\s=]+\s*=[^\0]*$",
+        expected="key=value; write for instance datasets.0.path=./data/gsm8k",
+        metavar="KEY=VALUE",
     ),
 )
 

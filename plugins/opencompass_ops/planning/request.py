@@ -10,7 +10,7 @@ from typing import Any
 
 from opencompass_ops.contract.layout import safe_name
 from opencompass_ops.errors import InputError
-from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, Parameter, nearest
+from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, RESOURCES, Parameter, nearest
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,15 @@ class Request:
     reuse: str | None = None
     work_dir: str | None = None
     cluster: str = "local"
+    partition: str | None = None
+    quotatype: str | None = None
+    qos: str | None = None
+    account: str | None = None
+    reservation: str | None = None
+    minutes: int | None = None
+    mem: str | None = None
+    exclude: str | None = None
+    extra_args: tuple[str, ...] = ()
     max_num_workers: int = 1
     max_partition_size: int | None = None
     retry: int = 2
@@ -59,10 +68,16 @@ class Request:
             raise InputError("The request cannot be used. " + "\n".join(problems))
         return cls(**values)
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What is asked of the cluster, under the names of ``clusters.resources``; only what was said."""
+        names = [parameter.name for parameter in PARAMETERS if parameter.section == RESOURCES]
+        return {name: value for name in names if (value := getattr(self, name))}
+
     def to_params(self) -> dict[str, Any]:
         """The params that :meth:`from_params` reads, as plain JSON values."""
         params = dataclasses.asdict(self)
-        params["cfg_options"] = list(self.cfg_options)
+        params |= {"cfg_options": list(self.cfg_options), "extra_args": list(self.extra_args)}
         params["model_overrides"] = [dict(override) for override in self.model_overrides]
         return params
 
@@ -91,7 +106,7 @@ def _string(parameter: Parameter, value: Any) -> str:
     if parameter.choices and value not in parameter.choices:
         raise ValueError(f"is none of {', '.join(parameter.choices)}; choose one")
     if parameter.pattern and not re.fullmatch(parameter.pattern, value):
-        raise ValueError("must be a plain name of letters, digits, '.', '_' and '-', not a path")
+        raise ValueError(f"must be {parameter.expected}")
     return value
 
 
@@ -116,9 +131,9 @@ def _boolean(parameter: Parameter, value: Any) -> bool:
 def _array(parameter: Parameter, value: Any) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"is {_type(value)}; give a list")
-    read = _override if parameter.fields else _option
     # The form sends a line end at the end of a list as one more, empty, entry.
-    return tuple(read(item) for item in value if item != "")
+    given = [item for item in value if item != ""]
+    return tuple(_override(item) if parameter.fields else _item(parameter, item) for item in given)
 
 
 _READERS: Mapping[str, Callable[[Parameter, Any], Any]] = {
@@ -129,11 +144,10 @@ _READERS: Mapping[str, Callable[[Parameter, Any], Any]] = {
 }
 
 
-def _option(item: Any) -> str:
-    key = item.partition("=")[0].strip() if isinstance(item, str) and "=" in item else ""
-    if not key or re.search(r"\s", key):
-        raise ValueError(f"{item!r} is not key=value; write for instance datasets.0.path=./data/gsm8k")
-    return str(item)
+def _item(parameter: Parameter, item: Any) -> str:
+    if not isinstance(item, str) or not re.fullmatch(str(parameter.pattern), item):
+        raise ValueError(f"{item!r} is not {parameter.expected}")
+    return item
 
 
 def _override(item: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.poller import poller_for
+from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import evidence, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
@@ -256,28 +257,31 @@ def read_spec(files: LocalFiles, shard: str) -> ShardSpec:
 def build_request(job: Job) -> JobRequest:
     """What the cluster is asked to start: ``python -m inference KIND SPEC --run-dir ... --token ... --epoch ...``.
 
-    The job's id is known only once it runs, so it is no argument: every backend sets
-    ``OPENCOMPASS_OPS_JOB_ID`` in the job's environment.
+    All paths are as the cluster sees them. The job's id is known only once it runs, so it is no argument: every
+    backend sets ``OPENCOMPASS_OPS_JOB_ID`` in the job's environment.
     """
     config, spec = job.config, job.spec
-    gpus, procs = _size(config, spec)
+    run_dir = config.on_cluster(job.run_dir)
+    resources = _resources(config, spec)
     argv = (
-        *(config.interpreter, "-m", "inference", spec.kind, str(job.files.path(layout.shard_spec(spec.id)))),
-        *("--run-dir", job.run_dir, "--token", job.token, "--epoch", str(job.epoch)),
+        *(config.interpreter, "-m", "inference", spec.kind, f"{run_dir}/{layout.shard_spec(spec.id)}"),
+        *("--run-dir", run_dir, "--token", job.token, "--epoch", str(job.epoch)),
     )
     return JobRequest(
         token=job.token,
         group=job.group,
         max_running=min(job.max_running, config.limits.max_num_workers or job.max_running),
         argv=argv,
-        run_dir=job.run_dir,
+        run_dir=run_dir,
         log_path=_log(spec),
         job_dir=layout.job(job.token),
         # Unbuffered, so that the log of a killed job ends where the job did.
         env={**config.variables, "OPENCOMPASS_OPS_EPOCH": str(job.epoch), "PYTHONUNBUFFERED": "1"},
-        num_gpus=gpus,
-        num_procs=procs,
-        minutes=config.limits.minutes,
+        num_gpus=resources.num_gpus or 0,
+        num_procs=_processes(spec),
+        minutes=min((limit for limit in (config.limits.minutes, resources.minutes) if limit), default=None),
+        title=spec.label,
+        resources=resources,
     )
 
 
@@ -318,12 +322,21 @@ def _error_class(outcome: Outcome) -> type[JobError]:
     return _CLASSES.get(outcome.error_type) or (JobFailed if outcome.retryable else JobRefused)
 
 
-def _size(config: ClusterConfig, spec: ShardSpec) -> tuple[int, int]:
-    """Devices and processes of the job; an evaluation needs none and one."""
+def _resources(config: ClusterConfig, spec: ShardSpec) -> Resources:
+    """The cluster's with the model's over them; an evaluation needs no devices and one plain process."""
     if spec.kind != INFER:
-        return 0, 1
-    run_cfg = spec.model.get("run_cfg") or {}
-    return int(run_cfg.get("num_gpus", config.resources.num_gpus or 0)), int(run_cfg.get("num_procs", 1))
+        return replace(config.resources, num_gpus=None, launcher="")
+    run_cfg = {name: value for name, value in _run_cfg(spec).items() if name != "num_procs"}
+    where = f"model {spec.model_abbr}: run_cfg"
+    return config.resources.merged(Resources.from_values(where, run_cfg), where)
+
+
+def _processes(spec: ShardSpec) -> int:
+    return int(_run_cfg(spec).get("num_procs", 1)) if spec.kind == INFER else 1
+
+
+def _run_cfg(spec: ShardSpec) -> dict[str, Any]:
+    return dict(spec.model.get("run_cfg") or {})
 
 
 def _log(spec: ShardSpec) -> str:

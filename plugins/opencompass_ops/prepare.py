@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from opencompass_ops.asked import cluster_for, models_for
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import default_config_dir, find_config
@@ -95,7 +96,7 @@ def prepare(
     :raises InputError: one message that names each culprit and the next step.
     """
     request = Request.from_params(params)
-    cluster = load_cluster(request.cluster)
+    cluster = cluster_for(request, load_cluster(request.cluster))
     config = _read_config(request, cluster)
     check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
     work_dir = _work_dir(request, config, cluster)
@@ -134,9 +135,14 @@ def load_cluster(name: str) -> ClusterConfig:
 def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
     path = find_config(request.config, [default_config_dir()])
     data_dir = Path(_data_dir(cluster))
-    options = request.cfg_options
-    loaded = load([path], cfg_options=options, config_dirs=[default_config_dir()], data_dir=data_dir)[0]
-    return override(resolve(loaded), request.model_overrides)
+    loaded = load(
+        [path],
+        cfg_options=request.cfg_options,
+        config_dirs=[default_config_dir()],
+        data_dir=data_dir if data_dir.is_dir() else None,  # a cluster's data need not be on this host
+    )[0]
+    config = override(resolve(loaded), request.model_overrides)
+    return replace(config, models=models_for(request, config.models))
 
 
 def _alive(tokens: Sequence[str]) -> str:
@@ -213,7 +219,7 @@ def _plan_input(
         known_predictions=known.predictions,
         known_results=known.results,
         max_map_length=max_map_length,
-        data_dir=_data_dir(cluster),
+        data_dir=cluster.on_cluster(_data_dir(cluster)),
         warnings=config.warnings,
     )
 

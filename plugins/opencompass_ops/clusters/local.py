@@ -37,7 +37,7 @@ _NOT_HERE = (
     *("setup", "mounts", "connection_id", "modules", "conda", "library_path", "container", "secrets"),
     *("umask", "group", "probe_on", "has_quotatype"),
 )
-_HONOURED = ("num_gpus", "launcher")
+_HONOURED = ("num_gpus", "launcher", "minutes")
 
 
 def open_cluster(config: ClusterConfig) -> LocalCluster:

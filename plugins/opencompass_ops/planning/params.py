@@ -208,7 +208,7 @@ PARAMETERS = (
         "partition",
         "string",
         "Partition",
-        "Slurm partition of all jobs of the run. Empty: the model's run_cfg, else the cluster config, else Slurm's own.",
+        "Slurm partition of all jobs of the run. Empty: the model's run_cfg, the cluster config, or else Slurm's own.",
         RESOURCES,
         flags=("-p", "--partition"),
     ),

@@ -1,0 +1,86 @@
+"""Who has the last word about what a job needs: the cluster config, the model, the person who starts the run."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from opencompass_ops import asked
+from opencompass_ops.asked import cluster_for, models_for
+from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.request import Request
+
+
+def request(**params: Any) -> Request:
+    return Request.from_params({"config": "c", **params})
+
+
+def slurm(monkeypatch: pytest.MonkeyPatch, **resources: Any) -> ClusterConfig:
+    monkeypatch.setattr(asked, "open_cluster", lambda config: None)
+    return ClusterConfig.from_values("slurm", {"kind": "slurm", "resources": resources})
+
+
+def test_the_request_is_stronger_than_the_cluster_config_and_leaves_the_rest(monkeypatch):
+    config = slurm(monkeypatch, partition="big", account="nlp")
+    assert cluster_for(request(partition="llmeval"), config).resources.to_values() == {
+        "partition": "llmeval",
+        "account": "nlp",
+    }
+
+
+def test_without_a_partition_the_cluster_configs_own_is_taken(monkeypatch):
+    config = slurm(monkeypatch, partition="big")
+    assert cluster_for(request(), config) == config
+
+
+def test_the_request_is_stronger_than_a_models_run_cfg():
+    models = [{"abbr": "a", "run_cfg": {"num_gpus": 2, "num_procs": 2, "partition": "big"}}, {"abbr": "b"}]
+    assert models_for(request(partition="llmeval"), models) == [
+        {"abbr": "a", "run_cfg": {"num_gpus": 2, "partition": "llmeval", "num_procs": 2}},
+        {"abbr": "b", "run_cfg": {"partition": "llmeval"}},
+    ]
+
+
+def test_a_model_that_asks_for_nothing_stays_as_it_is():
+    assert models_for(request(), [{"abbr": "b", "path": "p"}]) == [{"abbr": "b", "path": "p"}]
+
+
+def test_other_peoples_names_in_a_run_cfg_become_ours():
+    (model,) = models_for(request(), [{"abbr": "a", "run_cfg": {"GPUS": 4, "SRUN_ARGS": ["--exclusive"]}}])
+    assert model["run_cfg"] == {"num_gpus": 4, "extra_args": ["--exclusive"]}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"partition": "llmeval"}, "partition='llmeval' was asked for; cluster 'local': resources.partition has no"),
+        ({"quotatype": "spot", "mem": "4G"}, "quotatype='spot', mem='4G' was asked for; cluster 'local'"),
+    ],
+)
+def test_what_a_host_does_not_have_is_refused_by_name(params, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        cluster_for(request(**params), ClusterConfig("local"))
+
+
+def test_a_time_limit_is_honoured_on_this_host_too():
+    assert cluster_for(request(minutes=5), ClusterConfig("local")).resources.minutes == 5
+
+
+@pytest.mark.parametrize(
+    ("run_cfg", "message"),
+    [
+        ({"num_gpu": 1}, "model a: run_cfg: unknown key 'num_gpu'; did you mean 'num_gpus'?"),
+        ({"mem": "lots"}, "model a: run_cfg: mem must be a size like '64G', not 'lots'"),
+    ],
+)
+def test_a_wrong_run_cfg_is_refused_before_anything_runs(run_cfg, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        models_for(request(), [{"abbr": "a", "run_cfg": run_cfg}])
+
+
+def test_an_option_that_is_not_allowed_is_refused_with_the_nearest_one():
+    with pytest.raises(ConfigError, match=re.escape("'--exclusiv' is not allowed; did you mean '--exclusive'?")):
+        models_for(request(extra_args=["--exclusiv"]), [{"abbr": "a"}])

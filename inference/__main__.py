@@ -9,11 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from inference.claim import Attempt
+from inference.guard import guard_stdin
 from inference.job import run_job, run_worker
+from opencompass_ops.contract import variables
 from opencompass_ops.contract.spec import EVAL, INFER
-
-JOB_ID_VARIABLE = "OPENCOMPASS_OPS_JOB_ID"
-"""Set by every cluster in the job's environment: the id is known only once the job runs."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,7 +24,8 @@ def main(argv: Sequence[str]) -> int:
         return main_probe(arguments.request, arguments.report)
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
-    job_id = arguments.job_id or os.environ.get(JOB_ID_VARIABLE) or f"{socket.gethostname()}-{os.getpid()}"
+    guard_stdin()
+    job_id = arguments.job_id or os.environ.get(variables.JOB_ID) or f"{socket.gethostname()}-{os.getpid()}"
     attempt = Attempt(arguments.token, arguments.epoch, job_id, arguments.restart)
     return run_job(arguments.command, arguments.shard, arguments.run_dir, attempt)
 
@@ -39,10 +39,17 @@ def _parser() -> argparse.ArgumentParser:
         job.add_argument("--run-dir", required=True, help="the run directory as this machine sees it")
         job.add_argument("--token", required=True, help="name of the submission")
         job.add_argument("--epoch", type=int, default=1, help="number of the deliberate submission")
-        job.add_argument("--job-id", help=f"the cluster's handle; ${JOB_ID_VARIABLE} by default")
-        job.add_argument("--restart", type=int, default=0, help="how often the cluster restarted this job")
+        job.add_argument("--job-id", help=f"the cluster's handle; ${variables.JOB_ID} by default")
+        job.add_argument(
+            "--restart",
+            type=int,
+            default=int(os.environ.get(variables.RESTART) or 0),
+            help=f"how often the cluster restarted this job; ${variables.RESTART} by default",
+        )
         if kind == INFER:
-            job.add_argument("--worker", action="store_true", help="one of several processes, started by torchrun")
+            job.add_argument(
+                "--worker", action="store_true", help="one of several processes, started by torchrun or srun"
+            )
     probe = commands.add_parser("probe", help="look at data and weights before anything is planned")
     probe.add_argument("request", help="path of the question")
     probe.add_argument("report", help="path of the answer")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from inference import parallel
+from inference import launchers, parallel
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.identity import located
@@ -97,21 +97,21 @@ def _run_job(kind: str, shard: str, files: LocalFiles, attempt: Attempt) -> int:
 
 def run_worker(shard: str, run_dir: str, token: str) -> int:
     """One process of several: journal its share of the shard, or leave word why not."""
-    rank, world = parallel.rank_and_world()
+    this = launchers.this_rank()
     files = LocalFiles(run_dir)
 
     def answer() -> None:
         from inference.infer import unanswered
 
         spec, work = read_spec(shard, INFER), import_work()
-        share = work.Share(rank, world)
+        share = work.Share(this.rank, this.world)
         work.work(files, spec, unanswered(files, spec), Progress(), lambda part: None, share)
 
     ending = guard(answer)
     if ending.returncode in (FAILED, REFUSED):
         said = {"error_type": ending.error_type, "error": ending.error, "retryable": ending.retryable}
-        files.write(layout.job(token, parallel.failure_name(rank)), json.dumps(said))
-    # torchrun stops every worker when one fails; what this one refuses must not cost the others their share.
+        files.write(layout.job(token, parallel.failure_name(this.rank)), json.dumps(said))
+    # The launcher stops every worker when one fails; what this one refuses must not cost the others their share.
     return DONE if ending.returncode == REFUSED else ending.returncode
 
 

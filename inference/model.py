@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from inference.launchers import local_rank
 from inference.problems import InputProblem
 
 _DTYPES = {"half": "float16", "float": "float32", "fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
@@ -41,7 +41,7 @@ def place(world: int) -> Placement:
     if not torch.cuda.is_available():
         return Placement("cpu")
     if world > 1:
-        return Placement(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+        return Placement(f"cuda:{local_rank()}")
     return Placement("cuda:0", spread=torch.cuda.device_count() > 1)
 
 

@@ -1,15 +1,14 @@
-"""Several worker processes for one shard, started by torchrun; each journals its own share of the batches."""
+"""Several worker processes for one shard; each journals its own share of the batches."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from inference import launchers
 from inference.heartbeat import Progress
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -50,10 +49,9 @@ def run_workers(
     for rank in range(processes):
         files.path(layout.job(token, failure_name(rank))).unlink(missing_ok=True)
     progress.phase = "loading"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     watched = Watched(files, spec, parts, processes)
     done = progress.done
-    group = subprocess.Popen([*torchrun, "-m", "inference", *argv])
+    group = subprocess.Popen(launchers.command(processes, argv))
     try:
         while group.poll() is None:
             time.sleep(_POLL_SECONDS)
@@ -103,7 +101,7 @@ def _stop(group: subprocess.Popen[bytes]) -> None:
     """Pass a SIGTERM of ours on, so that the workers flush their journals."""
     if group.poll() is not None:
         return
-    group.terminate()
+    launchers.ask_to_stop(group)
     try:
         group.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
@@ -120,9 +118,4 @@ def _failure(files: LocalFiles, token: str, processes: int, returncode: int) -> 
         return WorkerFailed(f"worker {rank}: {said['error']}", said["error_type"], said["retryable"])
     if returncode == 0:
         return None
-    return WorkerFailed(f"torchrun ended with {returncode} and no worker said why; see the log")
-
-
-def rank_and_world() -> tuple[int, int]:
-    """This worker's rank and how many there are, as torchrun says."""
-    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return WorkerFailed(f"the launcher ended with {returncode} and no worker said why; see the log")

@@ -18,7 +18,7 @@ from inference.claim import Attempt, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.journal import Answer, Journal
 from inference.problems import InputProblem
-from opencompass_ops.contract import layout
+from opencompass_ops.contract import layout, variables
 from opencompass_ops.contract.evidence import job_problem, read_exit
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Heartbeat
@@ -188,11 +188,12 @@ def test_one_of_many_claims_wins(files):
     assert files.list(layout.job(TOKEN)) == ["claim"]
 
 
-def test_the_job_id_comes_from_the_environment(shard, files, work, monkeypatch):
+def test_the_job_id_and_its_restarts_come_from_the_environment(shard, files, work, monkeypatch):
     work(answer)
-    monkeypatch.setenv(command.JOB_ID_VARIABLE, "4711")
+    monkeypatch.setenv(variables.JOB_ID, "4711")
+    monkeypatch.setenv(variables.RESTART, "2")
     command.main(["infer", str(shard), "--run-dir", str(files.root), "--token", TOKEN])
-    assert read_exit(files, TOKEN).job_id == "4711"
+    assert (read_exit(files, TOKEN).job_id, read_exit(files, TOKEN).restart) == ("4711", 2)
 
 
 def test_the_heartbeat_follows_the_progress(files):

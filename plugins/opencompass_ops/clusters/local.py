@@ -23,6 +23,7 @@ from opencompass_ops.clusters.local_jobs import LocalJobs, state_folder
 from opencompass_ops.clusters.local_launch import launch
 from opencompass_ops.clusters.local_records import End, Entry, Intent
 from opencompass_ops.clusters.local_status import status_of
+from opencompass_ops.contract import variables
 from opencompass_ops.contract.codec import SchemaError
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import ConfigError, JobRefused, UnsureError
@@ -169,7 +170,7 @@ class LocalCluster:
             **self._config.job_environment(),
             **request.env,
             "CUDA_VISIBLE_DEVICES": ",".join(entry.devices),
-            processes.TOKEN_VARIABLE: request.token,
+            variables.TOKEN: request.token,
         }
 
     def _find(self, token: str) -> JobStatus | None:

@@ -22,8 +22,8 @@ from pathlib import Path
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.exit_codes import in_words
 from opencompass_ops.clusters.local_records import End, Intent, Start, read_intent, start_path, write_end
-from opencompass_ops.clusters.processes import JOB_ID_VARIABLE, ProcessId, descendants, host, send
-from opencompass_ops.contract import codec
+from opencompass_ops.clusters.processes import ProcessId, descendants, host, send
+from opencompass_ops.contract import codec, variables
 from opencompass_ops.contract.files import LocalFiles
 
 CLAIMED = b"1"
@@ -103,7 +103,7 @@ class Supervisor:
         self._main = subprocess.Popen(
             self._job.argv,
             cwd=self._job.run_dir,
-            env={**os.environ, JOB_ID_VARIABLE: str(os.getpid())},
+            env={**os.environ, variables.JOB_ID: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_become_job,  # safe here: the supervisor has one thread

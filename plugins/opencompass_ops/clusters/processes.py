@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TOKEN_VARIABLE = "OPENCOMPASS_OPS_TOKEN"  # noqa: S105  # a variable's name; the token is no secret
-JOB_ID_VARIABLE = "OPENCOMPASS_OPS_JOB_ID"
+from opencompass_ops.contract import variables
 
 _PROC = Path("/proc")
 
@@ -94,7 +93,7 @@ def descendants(root: int) -> list[int]:
 
 def holders(token: str) -> list[int]:
     """Pids of this user's processes that were started with the job's token in their environment."""
-    entry = f"{TOKEN_VARIABLE}={token}".encode()
+    entry = f"{variables.TOKEN}={token}".encode()
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from opencompass_ops.clusters.base import JobRequest
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.processes import JOB_ID_VARIABLE, TOKEN_VARIABLE
 from opencompass_ops.clusters.slurm.start import start_of
 from opencompass_ops.clusters.slurm.words import assignment, word, words
 from opencompass_ops.clusters.software import PATH, VARIABLES
-
-RESTART_VARIABLE = "OPENCOMPASS_OPS_RESTART"
-LAUNCHER_VARIABLE = "OPENCOMPASS_OPS_LAUNCHER"
+from opencompass_ops.contract import variables
 
 
 def job_script(request: JobRequest, config: ClusterConfig, code_dir: str = "") -> str:
@@ -128,14 +125,14 @@ done
 
 
 def _exports(request: JobRequest, config: ClusterConfig) -> Iterator[str]:
-    variables = {**config.variables, **request.env, TOKEN_VARIABLE: request.token}
+    values = {**config.variables, **request.env, variables.TOKEN: request.token}
     if request.resources.launcher:
-        variables[LAUNCHER_VARIABLE] = request.resources.launcher
+        values[variables.LAUNCHER] = request.resources.launcher
     if not request.num_gpus:
-        variables["CUDA_VISIBLE_DEVICES"] = ""
+        values["CUDA_VISIBLE_DEVICES"] = ""
     yield ""
-    yield from (f"export {assignment(name, value)}" for name, value in variables.items())
-    yield f"export {JOB_ID_VARIABLE}=$SLURM_JOB_ID {RESTART_VARIABLE}=$oc_restart"
+    yield from (f"export {assignment(name, value)}" for name, value in values.items())
+    yield f"export {variables.JOB_ID}=$SLURM_JOB_ID {variables.RESTART}=$oc_restart"
 
 
 def _software(config: ClusterConfig, code_dir: str) -> Iterator[str]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
-from opencompass_ops.clusters.framed import FramedShell
+from opencompass_ops.clusters.framed import FramedShell, Line
 from opencompass_ops.clusters.framing import Answer
 from opencompass_ops.clusters.local_line import LocalLine
-from opencompass_ops.errors import ConfigError
 
-__all__ = ["Answer", "Shell", "shell_for"]
+__all__ = ["Answer", "Shell", "close_shells", "shell_for"]
 
 
 class Shell(Protocol):
@@ -46,7 +44,7 @@ class Shell(Protocol):
         ...
 
 
-_shells: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Shell]] = WeakKeyDictionary()
+_shells: dict[asyncio.AbstractEventLoop, dict[str, Shell]] = {}
 
 
 def shell_for(connection_id: str) -> Shell:
@@ -54,9 +52,11 @@ def shell_for(connection_id: str) -> Shell:
 
     :param connection_id: an Airflow connection or a host of ``~/.ssh/config``; "" for this host itself.
     """
+    for loop in [loop for loop in _shells if loop.is_closed()]:
+        del _shells[loop]  # a shell knows its loop, so weak references would keep both for ever
     shells = _shells.setdefault(asyncio.get_running_loop(), {})
     if connection_id not in shells:
-        shells[connection_id] = _open(connection_id)
+        shells[connection_id] = FramedShell(_line(connection_id))
     return shells[connection_id]
 
 
@@ -66,7 +66,10 @@ async def close_shells() -> None:
         await shell.close()
 
 
-def _open(connection_id: str) -> Shell:
-    if connection_id:
-        raise ConfigError(f"connection {connection_id!r}: connections over SSH are not there yet")
-    return FramedShell(LocalLine())
+def _line(connection_id: str) -> Line:
+    if not connection_id:
+        return LocalLine()
+    # asyncssh takes a while to import, and a local cluster does without it.
+    from opencompass_ops.clusters.ssh import SshLine
+
+    return SshLine(connection_id)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import pytest
+
 from opencompass_ops.clusters.base import Cluster, JobRequest, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
@@ -22,9 +24,11 @@ import asyncio, json, sys
 from opencompass_ops.clusters.base import JobRequest
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
+from opencompass_ops.clusters.resources import Resources
 
 values, wanted, times = json.loads(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
 wanted["argv"] = tuple(wanted["argv"])
+wanted["resources"] = Resources.from_values("resources", wanted["resources"])
 cluster = open_cluster(ClusterConfig.from_values("test", values))
 
 
@@ -40,10 +44,16 @@ asyncio.run(main())
 
 @dataclass(frozen=True)
 class Bench:
-    """A cluster to try, and the folder its jobs work in."""
+    """A cluster to try, and the folder its jobs work in.
+
+    :param inherits: whether jobs see variables of the submitting process, such as HF_HOME.
+    :param whole_minutes: whether the cluster counts time limits in whole minutes.
+    """
 
     config: ClusterConfig
     run_dir: Path
+    inherits: bool = True
+    whole_minutes: bool = False
 
     def open(self) -> Cluster:
         """A new instance, as another process would have."""
@@ -64,7 +74,7 @@ class Bench:
 
     def submitter(self, request: JobRequest, times: int = 1) -> subprocess.Popen[str]:
         """Another process that submits the request and then waits for its stdin to close."""
-        plain = json.dumps({**asdict(request), "env": dict(request.env)})
+        plain = json.dumps({**asdict(request), "env": dict(request.env), "resources": request.resources.to_values()})
         argv = [sys.executable, "-c", SUBMITTER, json.dumps(self.config.to_values()), plain, str(times)]
         path = os.pathsep.join(path for path in sys.path if path)
         environ = {**os.environ, "PYTHONPATH": path}
@@ -80,7 +90,7 @@ class Bench:
         return (self.run_dir / layout.log("infer", "tiny", token)).read_text()
 
 
-def local(folder: Path) -> Bench:
+def local(request: pytest.FixtureRequest, folder: Path) -> Bench:
     """Processes of this host."""
     run_dir = folder / 'a run\'s "dir"\nüber $HOME'
     run_dir.mkdir(parents=True)
@@ -88,7 +98,23 @@ def local(folder: Path) -> Bench:
     return Bench(ClusterConfig.from_values("test", values), run_dir)
 
 
-BACKENDS: dict[str, Callable[[Path], Bench]] = {"local": local}
+def slurm(request: pytest.FixtureRequest, folder: Path) -> Bench:
+    """A real Slurm whose commands are on this host."""
+    testbed = request.getfixturevalue("testbed")
+    request.getfixturevalue("monkeypatch").setenv("SLURM_CONF", str(testbed.bed.slurm_conf))
+    run_dir = folder / 'a run\'s "dir" über $HOME 100%'
+    run_dir.mkdir()
+    values = {
+        "kind": "slurm",
+        "work_dir": str(folder),
+        "state_dir": str(folder / "state"),
+        "env": {"FROM_CONFIG": "yes"},
+    }
+    return Bench(ClusterConfig.from_values("test", values), run_dir, inherits=False, whole_minutes=True)
+
+
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Path], Bench]] = {"local": local, "slurm": slurm}
+"""The other ones than ``local`` have their name as marker."""
 
 
 def with_config(bench: Bench, **changes) -> Bench:

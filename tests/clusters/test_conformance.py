@@ -18,10 +18,14 @@ pytestmark = pytest.mark.process
 RECORD_ALIVE = "date +%s%N >> begun; sleep 0.2; date +%s%N >> over"
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+def _marked(name: str) -> object:
+    return pytest.param(name, marks=[] if name == "local" else getattr(pytest.mark, name))
+
+
+@pytest.fixture(params=[_marked(name) for name in sorted(BACKENDS)])
 def bench(request, tmp_path, monkeypatch) -> Bench:
     monkeypatch.setenv("OPENCOMPASS_OPS_KILL_GRACE", "0.4")
-    return BACKENDS[request.param](tmp_path)
+    return BACKENDS[request.param](request, tmp_path)
 
 
 async def test_a_job_runs_in_its_run_directory_and_its_output_is_complete(bench):
@@ -97,7 +101,7 @@ async def test_a_job_outlives_its_submitter_and_is_found_again(bench):
     submitter.send_signal(signal.SIGKILL)
     submitter.communicate()
     cluster = bench.open()
-    assert (await cluster.find("oc-a")).state is JobState.RUNNING
+    assert (await cluster.find("oc-a")).state in (JobState.QUEUED, JobState.RUNNING)
     assert await cluster.submit(request) is Admission.ADOPTED
     (bench.run_dir / "go").touch()
     assert (await ended(cluster, "oc-a")).exit_code == 5
@@ -116,7 +120,8 @@ async def test_codes_and_signals_are_told(bench, script, code, words):
     cluster = bench.open()
     await cluster.submit(bench.shell("oc-a", script))
     status = await ended(cluster, "oc-a")
-    assert (status.state, status.exit_code, status.reason) == (JobState.FAILED, code, words)
+    assert (status.state, status.exit_code) == (JobState.FAILED, code)
+    assert status.reason.removeprefix(f"{status.node}: ") == words
 
 
 async def test_a_cancelled_job_says_so(bench):
@@ -172,6 +177,8 @@ async def test_no_process_of_a_job_is_left_after_cancel_or_after_its_end(bench, 
 
 
 async def test_a_time_limit_stops_the_job(bench):
+    if bench.whole_minutes:
+        pytest.skip("this cluster counts in whole minutes and looks twice a minute; its own tests have the case")
     cluster = bench.open()
     await cluster.submit(bench.shell("oc-a", "sleep 30", minutes=0.005))
     status = await ended(cluster, "oc-a")
@@ -230,8 +237,16 @@ async def test_a_hostile_token_is_refused(bench, token):
 
 
 async def test_a_program_that_is_not_there_is_an_end_with_its_name(bench):
-    with pytest.raises(JobRefused, match="/no/such/python"):
-        await bench.open().submit(bench.request("oc-a", "/no/such/python", "-m", "inference"))
+    cluster = bench.open()
+    try:
+        await cluster.submit(bench.request("oc-a", "/no/such/python", "-m", "inference"))
+    except JobRefused as error:
+        words = str(error)
+    else:
+        status = await ended(cluster, "oc-a")
+        assert (status.state, status.exit_code) == (JobState.FAILED, 127)
+        words = bench.log("oc-a")
+    assert "/no/such/python" in words
 
 
 async def test_secrets_and_airflow_settings_do_not_reach_the_job(bench, monkeypatch):
@@ -244,7 +259,8 @@ async def test_secrets_and_airflow_settings_do_not_reach_the_job(bench, monkeypa
     await ended(cluster, "oc-a")
     seen = json.loads((bench.run_dir / "seen").read_text())
     assert "hidden" not in seen.values()
-    assert (seen["FROM_CONFIG"], seen["FROM_REQUEST"], seen["HF_HOME"]) == ("yes", "yes", "/models")
+    assert (seen["FROM_CONFIG"], seen["FROM_REQUEST"]) == ("yes", "yes")
+    assert seen.get("HF_HOME") == ("/models" if bench.inherits else None)
     assert (seen["CUDA_VISIBLE_DEVICES"], seen["OPENCOMPASS_OPS_TOKEN"]) == ("", "oc-a")
 
 

@@ -89,7 +89,7 @@ class ClusterConfig:
     offline: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
-    umask: str = ""
+    umask: str = "022"
     group: str = ""
     probe_on: str = "host"
     has_quotatype: bool = False

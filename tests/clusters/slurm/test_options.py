@@ -168,7 +168,7 @@ def test_a_job_name_is_one_word_with_the_token_at_its_end(title):
 
 def test_a_job_name_can_be_read():
     assert options.job_name("llama-7b/gsm8k_0, 1", TOKEN) == f"llama-7b-gsm8k_0-1.{TOKEN}"
-    assert options.job_name("", TOKEN) == TOKEN
+    assert options.job_name("", TOKEN) == f"opencompass-ops.{TOKEN}"
 
 
 @given(st.text(), st.text())

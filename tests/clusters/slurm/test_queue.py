@@ -196,13 +196,20 @@ def test_both_halves_of_an_exit_code_are_read(text, ending):
     assert Ending.from_text(text) == ending
 
 
-@pytest.mark.parametrize("text", ["", "12", "12 0", "12 0 x", "12 0 1 2", "a 0 1", "12 -1 0", "12 0 ¹"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "12", "{}", '{"job_id": "12", "restart": 0}', '{"job_id": 12, "restart": 0, "returncode": 0}'),
+        *('{"job_id": "12", "restart": 0, "returncode": "0"}', '{"job_id": "12", "restart": true, "returncode": 0}'),
+    ],
+)
 def test_half_an_end_record_is_none(text):
     assert End.from_text(text) is None
 
 
 def test_an_end_record_is_read():
-    assert End.from_text("12 1 143\n") == End("12", 1, 143)
+    text = '{"job_id": "12", "restart": 1, "returncode": 143, "why": "", "node": "n01"}\n'
+    assert End.from_text(text) == End("12", 1, 143, "", "n01")
 
 
 def row(job_id: str, state: str, node: str = "n01") -> Row:

@@ -49,7 +49,7 @@ def shape(words: Sequence[str]) -> str:
 def job_name(title: str, token: str) -> str:
     """What squeue shows: the readable part, a dot, the token. Commas and white space would split it in queries."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", title)[: _LONGEST_NAME - len(token) - 1].strip(".-")
-    return f"{readable}.{token}" if readable else token
+    return f"{readable or 'opencompass-ops'}.{token}"
 
 
 def token_of(name: str) -> str:

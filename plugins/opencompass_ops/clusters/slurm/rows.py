@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -77,23 +78,28 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the batch script wrote last: ``JOB_ID RESTARTS RETURNCODE``.
+    """What the batch script wrote last, one line of JSON.
 
     :param returncode: of the job's command; 128 + N when signal N ended it.
+    :param why: what kept the command from being started, "" when it was.
     """
 
     job_id: str
     restart: int
     returncode: int
+    why: str = ""
+    node: str = ""
 
     @classmethod
     def from_text(cls, text: str) -> End | None:
         """Read the record; None when it is not whole."""
-        fields = text.split()
-        if len(fields) != 3 or not all(field.isascii() and field.isdecimal() for field in fields):
+        try:
+            end = cls(**json.loads(text))
+        except (TypeError, ValueError):
             return None
-        job_id, restart, returncode = fields
-        return cls(job_id, int(restart), int(returncode))
+        texts, counts = (end.job_id, end.why, end.node), (end.restart, end.returncode)
+        whole = all(isinstance(each, str) for each in texts) and all(type(each) is int for each in counts)
+        return end if whole else None
 
 
 def node_name(text: str) -> str:

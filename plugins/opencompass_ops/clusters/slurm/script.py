@@ -41,7 +41,7 @@ def _head(request: JobRequest, config: ClusterConfig) -> str:
     lines = [
         "#!/bin/bash",
         "# A job of opencompass-ops: what was asked for, then the same steps for every job.",
-        *([f"umask {word(config.umask)}"] if config.umask else []),
+        f"umask {word(config.umask)}",
         f"oc_token={word(request.token)}",
         f"oc_run_dir={word(request.run_dir)}",
         f"oc_job_dir={word(f'{request.run_dir}/{request.job_dir}')}",

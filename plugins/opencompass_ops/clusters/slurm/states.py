@@ -95,7 +95,7 @@ def status_of(row: Row | None, end: End | None = None, *, job_id: str = "", pree
     status = JobStatus(JobState.UNKNOWN, "neither in the queue nor in accounting (yet)", None, job_id)
     if row:
         status = _of_row(row, end, preemptible)
-    return _of_end(end, status) if end and status.state is JobState.UNKNOWN else status
+    return _of_end(end) if end and status.state is JobState.UNKNOWN else status
 
 
 def is_live(row: Row) -> bool:
@@ -164,7 +164,7 @@ def _failed(row: Row, end: End | None) -> JobStatus:
     if row.reason in _LAUNCH_FAILURES and end is None:
         how = f", {in_words(row.ending.number)}" if row.ending and row.ending.number else ""
         return _status(JobState.NODE_FAIL, f"the launch failed or the job was killed from outside{how}", row)
-    return _status(JobState.FAILED, "", row)
+    return _status(JobState.FAILED, end.why if end else "", row)
 
 
 def _status(state: JobState, words: str, row: Row) -> JobStatus:
@@ -178,11 +178,11 @@ def _status(state: JobState, words: str, row: Row) -> JobStatus:
     return JobStatus(state, f"{row.node}: {words}" if row.node and words else words, code, row.job_id, row.node)
 
 
-def _of_end(end: End, status: JobStatus) -> JobStatus:
+def _of_end(end: End) -> JobStatus:
     code = from_shell(end.returncode)
     if code == 0:
-        return JobStatus(JobState.SUCCEEDED, "", 0, end.job_id, status.node)
-    return JobStatus(JobState.FAILED, f"{in_words(code)}, says its script", code, end.job_id, status.node)
+        return JobStatus(JobState.SUCCEEDED, "", 0, end.job_id, end.node)
+    return JobStatus(JobState.FAILED, end.why or f"{in_words(code)}, says its script", code, end.job_id, end.node)
 
 
 def _is_about(end: End, row: Row | None, job_id: str) -> bool:

@@ -3,7 +3,7 @@
 # Answers with one line: THERE FOLDER | MISSING | REFUSED WHY.
 set -u
 root=${1:-$HOME/.opencompass-ops} name=$2 bytes=$4
-[ -z "$3" ] || umask "$3"
+umask "$3"
 folder=$root/code/$name
 aside=$root/code/.$name.$(uname -n).$$
 

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     if arguments.command == "probe":
         from inference.probe import main_probe
 
-        return main_probe(arguments.request, arguments.report)
+        return main_probe()
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
     guard_stdin()
@@ -50,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
             job.add_argument(
                 "--worker", action="store_true", help="one of several processes, started by torchrun or srun"
             )
-    probe = commands.add_parser("probe", help="look at data and weights before anything is planned")
-    probe.add_argument("request", help="path of the question")
-    probe.add_argument("report", help="path of the answer")
+    commands.add_parser("probe", help="look at data and weights before anything is planned; on stdin and stdout")
     return parser
 
 

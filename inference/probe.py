@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
+import sys
 import traceback
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from inference.build import build_requests, model_family
@@ -19,17 +21,16 @@ from inference.requests import RankingRequest, Request
 from inference.scoring import check_model_scoring, check_scoring
 from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
-from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
 
 _PACKAGES = ("torch", "transformers", "numpy")
 
 
-def main_probe(request_path: str, report_path: str) -> int:
-    """Answer the request in one file with a report in another; 0, because problems stand in the report."""
-    request = ProbeRequest.from_json(Path(request_path).read_bytes())
-    report = Path(report_path).absolute()
-    LocalFiles(report.parent).write(report.name, probe(request).to_json())
+def main_probe() -> int:
+    """Answer the request on stdin with a report on stdout; 0, because problems stand in the report."""
+    with redirect_stdout(sys.stderr):  # what libraries print is no part of the report
+        report = probe(ProbeRequest.from_json(sys.stdin.buffer.read()))
+    sys.stdout.buffer.write(report.to_json().encode())
     return 0
 
 
@@ -38,7 +39,8 @@ def probe(request: ProbeRequest) -> ProbeReport:
 
     What is wrong with one model or dataset stands in its entry and hides nothing of the others.
     """
-    models = tuple(_model(located(model, request.data_dir), request.cache_dir) for model in request.models)
+    cache_dir = os.path.expanduser(request.cache_dir)  # noqa: PTH111  # of whoever runs the probe; "" stays ""
+    models = tuple(_model(located(model, request.data_dir), cache_dir) for model in request.models)
     digests = _Digests()
     datasets, requests = [], []
     for config in request.datasets:

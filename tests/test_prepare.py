@@ -167,7 +167,11 @@ def test_overrides_need_one_configured_model(world: SmallWorld):
         (2, "kind = 'slurmy'", "cluster 'c2': unknown kind 'slurmy'; known kinds: local"),
         (3, "setup = ['module load x']", "cluster 'c3': setup has no meaning for kind 'local'"),
         (4, "python = '/no/python'", "python of cluster config 'c4' is /no/python; it must run the inference package"),
-        (5, "python = '/bin/false'", "the probe ended with 1; python of cluster config 'c5' is /bin/false"),
+        (
+            5,
+            "python = '/bin/false'",
+            "the probe on this host ended with 1; python of cluster config 'c5' is /bin/false",
+        ),
     ],
 )
 def test_a_cluster_that_cannot_run_anything(world: SmallWorld, number: int, more: str, message: str):

@@ -180,14 +180,25 @@ def _reused_dir(request: Request, work_dir: Path) -> Path | None:
 
 
 def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig) -> ProbeRequest:
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "opencompass-ops"
+    """The question, with paths as the place of the probe sees them; those in configs are the cluster's."""
+    on_login = cluster.probe_on == "login"
+    here = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "opencompass-ops")
+    there = Path(cluster.state_dir or "~/.opencompass-ops", "cache")
     return ProbeRequest(
-        models=tuple(config.models),
-        datasets=tuple(config.datasets),
+        models=tuple(config.models if on_login else _seen_here(config.models, cluster)),
+        datasets=tuple(config.datasets if on_login else _seen_here(config.datasets, cluster)),
         limit=request.limit,
-        data_dir=_data_dir(cluster),
-        cache_dir=str(cache),
+        data_dir=cluster.on_cluster(_data_dir(cluster)) if on_login else _data_dir(cluster),
+        cache_dir=str(there if on_login else here),
     )
+
+
+def _seen_here(configs: Sequence[dict[str, Any]], cluster: ClusterConfig) -> list[dict[str, Any]]:
+    paths = ("path", "tokenizer_path")
+    return [
+        config | {key: cluster.on_host(config[key]) for key in paths if isinstance(config.get(key), str)}
+        for config in configs
+    ]
 
 
 def _plan_input(

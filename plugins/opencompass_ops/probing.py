@@ -1,12 +1,13 @@
-"""Ask ``python -m inference probe`` where data and weights live; here, on this host."""
+"""Ask ``python -m inference probe`` what data and weights are, here or on the cluster's login node."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
-import tempfile
-from pathlib import Path
 
 from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.clusters.shell import Answer, close_shells
+from opencompass_ops.clusters.slurm.login import run_on_login
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.errors import PlanError
@@ -16,30 +17,52 @@ TIMEOUT_S = 1800
 
 
 def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
-    """Rows, weight identities and request digests.
+    """Rows, weight identities and request digests; not for use in an event loop.
 
+    :param request: its paths as the place of the probe sees them.
     :raises PlanError: the probe itself could not run; the message carries its last lines.
+    :raises UnsureError: the login node could not be asked.
     """
-    with tempfile.TemporaryDirectory(prefix="opencompass-ops-") as folder:
-        question, answer = Path(folder, "request.json"), Path(folder, "report.json")
-        question.write_text(request.to_json())
-        argv = [cluster.interpreter, "-m", "inference", "probe", str(question), str(answer)]
-        try:
-            ended = subprocess.run(
-                argv, env=cluster.job_environment(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise PlanError(f"the probe did not run: {error}; {_hint(cluster)}") from error
-        if ended.returncode != 0:
-            tail = "\n".join((ended.stdout + ended.stderr).splitlines()[-15:]) or "nothing"
-            raise PlanError(
-                f"the probe ended with {ended.returncode}; {_hint(cluster)}; {' '.join(argv[:4])} says:\n{tail}"
-            )
-        try:
-            return ProbeReport.from_json(answer.read_bytes())
-        except (OSError, codec.SchemaError) as error:
-            raise PlanError(f"the probe left no readable report ({error}); {_hint(cluster)}") from error
+    on_login = cluster.probe_on == "login"
+    where = f"the login node of cluster {cluster.name!r}" if on_login else "this host"
+    ended = asyncio.run(_on_login(request, cluster)) if on_login else _here(request, cluster)
+    if ended.returncode != 0:
+        tail = "\n".join((ended.stdout + ended.stderr).decode(errors="replace").splitlines()[-15:]) or "nothing"
+        raise PlanError(f"the probe on {where} ended with {ended.returncode}; {_hint(cluster)}; it says:\n{tail}")
+    try:
+        return ProbeReport.from_json(ended.stdout)
+    except codec.SchemaError as error:
+        raise PlanError(f"the probe on {where} left no readable report ({error}); {_hint(cluster)}") from error
+
+
+def _here(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
+    # Only local jobs share this host's Python with the probe; it needs nothing but the standard library.
+    here = cluster if cluster.kind == "local" else ClusterConfig(cluster.name, env=cluster.env)
+    argv = [here.interpreter, "-m", "inference", "probe"]
+    question = request.to_json().encode()
+    try:
+        ended = subprocess.run(
+            argv, input=question, env=here.job_environment(), capture_output=True, timeout=TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PlanError(f"the probe did not run: {error}; {_hint(cluster)}") from error
+    return Answer(ended.returncode, ended.stdout, ended.stderr)
+
+
+async def _on_login(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
+    argv = (cluster.interpreter, "-m", "inference", "probe")
+    try:
+        return await run_on_login(cluster, argv, request.to_json().encode(), timeout=TIMEOUT_S)
+    finally:
+        await close_shells()
 
 
 def _hint(cluster: ClusterConfig) -> str:
+    if cluster.probe_on == "login":
+        return (
+            f"python of cluster config {cluster.name!r} is {cluster.interpreter}; it must be a Python 3.10 or later "
+            "there: correct python, conda, modules or setup, or say probe_on='host' where this host sees the same files"
+        )
+    if cluster.kind != "local":
+        return "this host must have the files of models and datasets; else say probe_on='login' in the cluster config"
     return f"python of cluster config {cluster.name!r} is {cluster.interpreter}; it must run the inference package"

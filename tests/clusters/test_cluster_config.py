@@ -140,6 +140,12 @@ def test_the_longest_mount_translates_a_path():
     assert config.on_cluster("/elsewhere") == "/elsewhere"
 
 
+@pytest.mark.parametrize("path", ["/mnt/runs/1", "/mnt/team", "/mnt/team/runs", "/elsewhere", "acme/tiny", "./data"])
+def test_a_path_that_went_to_the_cluster_finds_its_way_back(path):
+    config = ClusterConfig.from_values("hpc", {"mounts": {"/mnt": "/gpfs", "/mnt/team": "/scratch/team/"}})
+    assert config.on_host(config.on_cluster(path)) == path
+
+
 def test_configs_of_one_account_share_a_connection():
     one = {"kind": "slurm", "connection_id": "hpc", "work_dir": "/a"}
     account = ClusterConfig.from_values("a", one).account

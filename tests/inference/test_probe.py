@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inference.probe import main_probe, probe
+from inference.probe import probe
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 
 SAFETENSORS_HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
@@ -137,27 +137,39 @@ def test_text_that_is_no_valid_unicode_has_a_digest(tmp_path, model):
     assert digest(tmp_path, [model], [dataset])
 
 
-def test_the_command_writes_the_report_without_model_libraries(tmp_path, model, repo):
-    request, report = tmp_path / "request.json", tmp_path / "report.json"
-    request.write_text(ProbeRequest((model,), (make_dataset(tmp_path),), data_dir=str(tmp_path)).to_json())
+def command(repo, code, request):
+    """The report of a process of its own."""
+    environ = {"PYTHONPATH": f"{repo}:{repo / 'plugins'}", "LC_ALL": "C"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], input=request.to_json().encode(), env=environ, stdout=subprocess.PIPE, check=True
+    )
+    return ProbeReport.from_json(ended.stdout)
+
+
+def test_the_command_answers_without_model_libraries(tmp_path, model, repo):
+    request = ProbeRequest((model,), (make_dataset(tmp_path),), data_dir=str(tmp_path))
     code = (
-        "import sys; from inference.probe import main_probe; main_probe(*sys.argv[1:]);"
+        "import sys; from inference.probe import main_probe; main_probe();"
         "heavy = {'torch', 'transformers', 'datasets', 'numpy'} & set(sys.modules); assert not heavy, heavy"
     )
-    subprocess.run(
-        [sys.executable, "-c", code, str(request), str(report)],
-        check=True,
-        env={"PYTHONPATH": f"{repo}:{repo / 'plugins'}"},
-        timeout=60,
+    assert command(repo, code, request).requests[0].digest
+
+
+def test_what_a_library_prints_is_no_part_of_the_report(tmp_path, repo):
+    code = (
+        "import inference.probe as module; model_problem = module.model_problem;"
+        "module.model_problem = lambda folder: print('hello') or model_problem(folder); module.main_probe()"
     )
-    assert ProbeReport.from_json(report.read_bytes()).requests[0].digest
+    (tmp_path / "ünlesbar").mkdir()
+    model = {"abbr": "m", "type": "HuggingFaceBaseModel", "path": "./ünlesbar"}
+    report = command(repo, code, ProbeRequest((model,), (), data_dir=str(tmp_path)))
+    assert "ünlesbar/config.json is missing" in report.models[0].error
 
 
-def test_the_report_may_lie_in_the_working_directory(tmp_path, model, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "request.json").write_text(ProbeRequest((model,), ()).to_json())
-    assert main_probe("request.json", "report.json") == 0
-    assert ProbeReport.from_json((tmp_path / "report.json").read_bytes()).models[0].error == ""
+def test_the_memory_of_digests_may_lie_in_the_home_of_whoever_probes(tmp_path, model, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert not probe(ProbeRequest((model,), (), cache_dir="~/cache")).models[0].error
+    assert list((tmp_path / "home/cache/sha256").iterdir())
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)

@@ -149,12 +149,12 @@ class ClusterConfig:
         return Account(self.kind, self.connection_id, self.state_dir)
 
     def on_cluster(self, path: str) -> str:
-        """A path of this host as jobs see it: the longest mount that holds it, else the path itself."""
-        inside = [folder for folder in self.mounts if PurePosixPath(path).is_relative_to(folder)]
-        if not inside:
-            return path
-        folder = max(inside, key=lambda candidate: len(PurePosixPath(candidate).parts))
-        return str(PurePosixPath(self.mounts[folder]) / PurePosixPath(path).relative_to(folder))
+        """A path of this host as jobs see it: by the longest mount that holds it, else the path itself."""
+        return _mapped(path, self.mounts)
+
+    def on_host(self, path: str) -> str:
+        """A path that jobs see, as this host sees it; the way back of :meth:`on_cluster`."""
+        return _mapped(path, {inside: outside for outside, inside in self.mounts.items()})
 
     @property
     def code_folders(self) -> tuple[str, ...]:
@@ -179,6 +179,14 @@ class ClusterConfig:
     def job_environment(self) -> dict[str, str]:
         """The whole environment of a process on this host: a short list of this process's variables, and ours."""
         return {**inherited(os.environ), **self.variables}
+
+
+def _mapped(path: str, folders: Mapping[str, str]) -> str:
+    holders = [folder for folder in folders if PurePosixPath(path).is_relative_to(folder)]
+    if not holders:
+        return path
+    folder = max(holders, key=lambda candidate: len(PurePosixPath(candidate).parts))
+    return str(PurePosixPath(folders[folder]) / PurePosixPath(path).relative_to(folder))
 
 
 def _limits(where: str, value: Any) -> Limits:

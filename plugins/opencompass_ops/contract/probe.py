@@ -10,13 +10,13 @@ from opencompass_ops.contract import codec
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """``python -m inference probe REQUEST REPORT`` reads this.
+    """``python -m inference probe`` reads this from stdin.
 
     :param models: resolved OpenCompass model configs, each with ``abbr``.
     :param datasets: resolved OpenCompass dataset configs, each with ``abbr``.
     :param limit: rows kept per dataset, None for all.
     :param data_dir: the folder relative data paths are resolved against.
-    :param cache_dir: where digests of big files are remembered, "" for no cache.
+    :param cache_dir: where digests of big files are remembered, ``~`` included; "" for no cache.
     """
 
     models: tuple[dict[str, Any], ...]

@@ -29,7 +29,7 @@ def job_script(request: JobRequest, config: ClusterConfig, code_dir: str = "") -
         _STOP.format(stop=_indented(start.stop)),
         _BEGIN,
         *_exports(request, config),
-        *_software(config, code_dir),
+        *software(config, code_dir),
         *_secrets(config),
         *start.before,
         _RUN.format(command=start.command),
@@ -135,7 +135,7 @@ def _exports(request: JobRequest, config: ClusterConfig) -> Iterator[str]:
     yield f"export {variables.JOB_ID}=$SLURM_JOB_ID {variables.RESTART}=$oc_restart"
 
 
-def _software(config: ClusterConfig, code_dir: str) -> Iterator[str]:
+def software(config: ClusterConfig, code_dir: str) -> Iterator[str]:
     """What setup, modules and conda prepare; all of it goes to ``setup.log`` in the job's folder."""
     if config.setup:
         yield _SETUP.format(lines=words(config.setup))

@@ -28,10 +28,10 @@ class Start:
 
 def start_of(request: JobRequest, config: ClusterConfig, code_dir: str) -> Start:
     """The start that the cluster config asks for."""
-    return _on_the_node(request.argv, config.conda)
+    return on_the_node(request.argv, config.conda)
 
 
-def _on_the_node(argv: tuple[str, ...], conda: Conda | None) -> Start:
+def on_the_node(argv: tuple[str, ...], conda: Conda | None) -> Start:
     if conda is not None and conda.way == PYTHON:
         return Start(words((f"{conda.prefix}/bin/python", *argv[1:])))
     if conda is not None and conda.way == RUN:

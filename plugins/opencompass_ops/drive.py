@@ -10,17 +10,17 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from opencompass_ops.clusters import attempts
+from opencompass_ops.clusters import attempts, judgement
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.poller import poller_for
+from opencompass_ops.clusters.poller import cluster_for, poller_for
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import evidence, layout
 from opencompass_ops.contract.files import LocalFiles
@@ -31,25 +31,32 @@ from opencompass_ops.errors import (
     JobCancelled,
     JobError,
     JobFailed,
+    JobInterrupted,
     JobRefused,
     MissingParts,
+    OutOfMemory,
     UnsureError,
 )
 
 log = logging.getLogger(__name__)
 
 OnStatus = Callable[[JobStatus], None]
+Answer = TypeVar("Answer")
+
+FILES_LAG_SECONDS = 60.0
+"""A shared file system may show another host's new files so much later (NFS: acdirmax)."""
 
 _FIRST_PAUSE = 0.5
 _MAX_FULL_PAUSE = 2.0
 _MAX_UNSURE_PAUSE = 60.0
 _TAIL_BYTES = 64 * 1024
 _TAIL_LINES = 30
-_KILLED_FROM_OUTSIDE = (-9, -15)  # SIGKILL, SIGTERM: the kernel's OOM killer, a host going down
 
 _CLASSES: dict[str, type[JobError]] = {
     "JobCancelled": JobCancelled,
     "InfrastructureError": InfrastructureError,
+    "JobInterrupted": JobInterrupted,
+    "OutOfMemory": OutOfMemory,
     "MissingParts": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
 }
 
@@ -142,24 +149,19 @@ def shard_is_done(run_dir: str, shard: str) -> bool:
 async def run_job(job: Job, on_status: OnStatus | None = None) -> Outcome:
     """See one submission through; its history and verdict are written on the way.
 
-    :param on_status: called with each new state; must return at once.
+    :param on_status: called with each new state, progress or piece of log; must return at once.
     :raises asyncio.CancelledError: the caller was cancelled; the job was not.
     """
     concluded = attempts.verdict(job.files, job.token)
     if concluded:
         return concluded
-
-    def seen(status: JobStatus) -> None:
-        attempts.note(job.files, job.token, status)
-        if on_status:
-            on_status(status)
-
+    seen = _Observer(job, on_status)
     try:
         if await _admitted(job, seen):
             status = await poller_for(job.config).wait(job.token, seen)
         else:
             status = JobStatus(JobState.CANCELLED)
-        outcome = await asyncio.to_thread(judge, job, status)
+        outcome = await _judged(job, status)
     except JobRefused as error:
         outcome = Outcome(job.token, job.epoch, JobState.FAILED, str(error), "JobRefused", retryable=False)
     attempts.conclude(job.files, outcome)
@@ -186,8 +188,9 @@ async def cancel_job(job: Job, reason: str) -> None:
     if attempts.verdict(job.files, job.token):
         return
     attempts.ask_cancel(job.files, job.token, reason)
-    await poller_for(job.config).cluster.cancel([job.token])
-    status = await poller_for(job.config).cluster.find(job.token)
+    cluster = cluster_for(job.config)
+    await cluster.cancel([job.token])
+    status = await cluster.find(job.token)
     if status is None or not status.state.is_terminal:
         status = JobStatus(JobState.CANCELLED)
     attempts.conclude(job.files, await asyncio.to_thread(judge, job, status))
@@ -198,22 +201,18 @@ def judge(job: Job, status: JobStatus) -> Outcome:
 
     :param status: terminal.
     """
-    state, reason = status.state, status.reason
-    if state is JobState.SUCCEEDED:
-        reason = evidence.job_problem(job.files, job.spec, job.token)
-        if not reason:
-            return Outcome(job.token, job.epoch, state, job_id=status.job_id)
-        state = JobState.FAILED
-    record = evidence.read_exit(job.files, job.token)
-    kind, retryable = "JobFailed", True
-    if state is JobState.CANCELLED:
-        reason = attempts.cancel_asked(job.files, job.token) or reason or "cancelled"
-        kind, retryable = "JobCancelled", False
-    elif state is JobState.LOST or (record is None and status.exit_code in _KILLED_FROM_OUTSIDE):
-        kind = "InfrastructureError"
-    elif state is JobState.FAILED and record and record.returncode != 0:
-        kind, retryable, reason = record.error_type or kind, record.retryable, record.error or reason
-    return Outcome(job.token, job.epoch, state, " ".join(reason.split()), kind, retryable, status.job_id)
+    files, token = job.files, job.token
+    complete = status.state in judgement.UNCONTRADICTED
+    record, beat = evidence.read_exit(files, token), status.progress or evidence.read_heartbeat(files, token)
+    facts = judgement.Facts(
+        problem=evidence.job_problem(files, job.spec, token) if complete else status.reason,
+        record=record,
+        done=beat.done if beat else 0,
+        log="" if record else log_tail(job.run_dir, job.shard).rpartition(token)[2],
+        cancel=attempts.cancel_asked(files, token),
+        earlier=attempts.before(files, token),
+    )
+    return judgement.judge(token, job.epoch, status, facts)
 
 
 def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
@@ -285,37 +284,76 @@ def build_request(job: Job) -> JobRequest:
     )
 
 
+class _Observer:
+    """Notes each new state in the history before it passes statuses on."""
+
+    def __init__(self, job: Job, on_status: OnStatus | None) -> None:
+        self._job = job
+        self._on_status = on_status
+        self._state: JobState | None = None
+
+    def __call__(self, status: JobStatus) -> None:
+        if status.state is not self._state:
+            attempts.note(self._job.files, self._job.token, status)
+            self._state = status.state
+        if self._on_status:
+            self._on_status(status)
+
+
 async def _admitted(job: Job, seen: OnStatus) -> bool:
     """Submit or adopt; False when the job shall not run, and does not."""
-    request = build_request(job)
-    poller = poller_for(job.config)
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            if not await poller.cluster.find(job.token):
-                async with poller.gate(job.group):
-                    await _submit(job, request, seen)
-            if not attempts.cancel_asked(job.files, job.token):
-                return True
-            await poller.cluster.cancel([job.token])
-            return await poller.cluster.find(job.token) is not None
-        except UnsureError as error:
-            log.warning("%s: not known whether the cluster has it, asked again: %s", job.token, error)
-            await asyncio.sleep(_jittered(pause))
-            pause = min(pause * 2, _MAX_UNSURE_PAUSE)
+    request, cluster = build_request(job), cluster_for(job.config)
+
+    async def admit() -> bool:
+        if not await cluster.find(job.token):
+            async with poller_for(job.config).gate(job.group):
+                await _submit(job, request, seen)
+        if not attempts.cancel_asked(job.files, job.token):
+            return True
+        await cluster.cancel([job.token])
+        return await cluster.find(job.token) is not None
+
+    return await _surely(admit, f"{job.token}: not known whether the cluster has it")
 
 
 async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
     """Ask until the cluster takes the job or somebody cancels it."""
     pause = 0.0
     while not attempts.cancel_asked(job.files, job.token):
-        if await poller_for(job.config).cluster.submit(request) is not Admission.FULL:
+        if await cluster_for(job.config).submit(request) is not Admission.FULL:
             return
         if not pause:
             reason = f"waiting: {request.max_running} of the run are alive, or no device is free"
             seen(JobStatus(JobState.QUEUED, reason))
         pause = min(pause + _FIRST_PAUSE, _MAX_FULL_PAUSE)
         await asyncio.sleep(_jittered(pause))
+
+
+async def _judged(job: Job, status: JobStatus) -> Outcome:
+    """The outcome; of a lost job only when nothing of it can run on, else the next one would double its work."""
+    if status.state is JobState.LOST:
+        cluster = cluster_for(job.config)
+        await _surely(lambda: cluster.cancel([job.token]), f"{job.token} is lost, and not known to be stopped")
+    outcome = await asyncio.to_thread(judge, job, status)
+    patience = 0.0 if job.config.kind == "local" else FILES_LAG_SECONDS
+    pause = _FIRST_PAUSE
+    while status.state is JobState.SUCCEEDED and not outcome.ok and patience > 0:
+        await asyncio.sleep(pause)
+        patience, pause = patience - pause, pause * 2
+        outcome = await asyncio.to_thread(judge, job, status)
+    return outcome
+
+
+async def _surely(question: Callable[[], Awaitable[Answer]], unknown: str) -> Answer:
+    """Ask until there is an answer: trouble on the way to the cluster pauses a shard and never fails it."""
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await question()
+        except UnsureError as error:
+            log.warning("%s, asked again: %s", unknown, error)
+            await asyncio.sleep(_jittered(pause))
+            pause = min(pause * 2, _MAX_UNSURE_PAUSE)
 
 
 def _error_class(outcome: Outcome) -> type[JobError]:

@@ -15,6 +15,7 @@ from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Heartbeat
 
 SHARDS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,33}[a-z0-9])?", fullmatch=True)
 EPOCHS = st.integers(1, 999_999)
@@ -113,6 +114,31 @@ def test_a_cancel_never_overturns_a_success_but_bad_evidence_does(tmp_path):
     assert attempts.verdict(files, "oc-a-e1") == success
     attempts.conclude(files, Outcome("oc-a-e1", 1, JobState.FAILED, "file damaged"))
     assert attempts.verdict(files, "oc-a-e1").state is JobState.FAILED
+
+
+@pytest.mark.parametrize("state", [JobState.LOST, JobState.FAILED, JobState.TIMEOUT])
+def test_a_cancel_that_comes_after_another_end_changes_nothing(tmp_path, state):
+    files = LocalFiles(tmp_path)
+    first = Outcome("oc-a-e1", 1, state, "why")
+    for outcome in (first, Outcome("oc-a-e1", 1, JobState.CANCELLED)):
+        attempts.conclude(files, outcome)
+    assert attempts.verdict(files, "oc-a-e1") == first
+
+
+def test_a_verdict_of_an_older_release_is_read(tmp_path):
+    files = LocalFiles(tmp_path)
+    old = {"token": "oc-a-e1", "epoch": 1, "state": "lost", "reason": "gone", "error_type": "InfrastructureError"}
+    files.append(layout.history("oc-a-e1"), json.dumps({"verdict": {**old, "retryable": True, "job_id": "7"}}))
+    outcome = attempts.verdict(files, "oc-a-e1")
+    assert (outcome.state, outcome.job_id, outcome.node, outcome.done) == (JobState.LOST, "7", "", 0)
+
+
+def test_progress_and_log_do_not_swell_the_history(tmp_path):
+    files = LocalFiles(tmp_path)
+    beat = Heartbeat("running", 3, 9, "2026-01-01T00:00:00Z")
+    attempts.note(files, "oc-a-e1", JobStatus(JobState.RUNNING, "", None, "7", "n01", beat, "a long log"))
+    [line] = [json.loads(line) for line in files.read(layout.history("oc-a-e1")).splitlines()]
+    assert set(line) == {"time", "state", "reason", "exit_code", "job_id", "node"}
 
 
 def test_a_success_after_a_cancel_counts(tmp_path):

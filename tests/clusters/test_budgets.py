@@ -1,4 +1,4 @@
-"""Two budgets, and who may use them."""
+"""Each budget, and who may use it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opencompass_ops.clusters.budgets import INFRASTRUCTURE_TRIES, may_retry
-from opencompass_ops.errors import InfrastructureError, JobCancelled, JobFailed, JobRefused, MissingParts, OpsError
+from opencompass_ops.clusters.budgets import INFRASTRUCTURE_TRIES, MEMORY_RETRIES, may_retry
+from opencompass_ops.errors import (
+    InfrastructureError,
+    JobCancelled,
+    JobFailed,
+    JobInterrupted,
+    JobRefused,
+    MissingParts,
+    OpsError,
+    OutOfMemory,
+)
 
 
 @pytest.mark.parametrize("error", [JobRefused("x"), JobCancelled("x"), MissingParts("x"), OpsError("x"), KeyError("x")])
@@ -31,6 +40,25 @@ def test_a_cluster_that_always_loses_the_job_is_given_up_in_the_end():
     again, reason = may_retry(InfrastructureError("x", earlier), tries=len(earlier) + 1, retry=2)
     assert not again
     assert str(INFRASTRUCTURE_TRIES) in reason
+
+
+def test_out_of_memory_has_a_budget_of_its_own():
+    ends = [may_retry(OutOfMemory("x", ("OutOfMemory",) * n), tries=n + 1, retry=0)[0] for n in range(5)]
+    assert ends == [True] * MEMORY_RETRIES + [False] * 2
+    assert may_retry(JobFailed("x", ("OutOfMemory",) * 3), tries=4, retry=1)[0] is True
+    assert may_retry(OutOfMemory("x", ("JobFailed",) * 3), tries=4, retry=1)[0] is True
+
+
+def test_an_interrupted_job_goes_on_as_often_as_it_makes_progress():
+    again, reason = may_retry(JobInterrupted("x", ("JobInterrupted",) * 50), tries=51, retry=0)
+    assert again
+    assert "progress" in reason
+
+
+def test_interruptions_use_up_no_other_budget():
+    earlier = ("JobInterrupted",) * 30
+    assert may_retry(JobFailed("x", earlier), tries=31, retry=1)[0] is True
+    assert may_retry(InfrastructureError("x", earlier), tries=31, retry=0)[0] is True
 
 
 def test_a_clear_gives_fresh_budgets():

@@ -32,6 +32,9 @@ class Outcome:
     :param reason: one line for people, "" on success.
     :param error_type: class name of what went wrong, as the job or the control side names it, "" on success.
     :param retryable: False when the same job would fail the same way.
+    :param node: where it ran, "" when not known.
+    :param done: items of the shard that were done at its end, those of earlier submissions included.
+    :param cause: of an OutOfMemory: whose memory, ``host`` or ``device``.
     """
 
     token: str
@@ -41,6 +44,9 @@ class Outcome:
     error_type: str = ""
     retryable: bool = True
     job_id: str = ""
+    node: str = ""
+    done: int = 0
+    cause: str = ""
 
     @property
     def ok(self) -> bool:
@@ -119,7 +125,8 @@ def note(files: LocalFiles, token: str, status: JobStatus) -> None:
     """Add the state to the history if it is another than the last one noted."""
     states = [line for line in _lines(files, token) if "state" in line]
     if not states or states[-1]["state"] != status.state.value:
-        _append(files, token, {**asdict(status), "state": status.state.value})
+        told = {"reason": status.reason, "exit_code": status.exit_code, "job_id": status.job_id, "node": status.node}
+        _append(files, token, {"state": status.state.value, **told})
 
 
 def ask_cancel(files: LocalFiles, token: str, reason: str) -> None:
@@ -133,9 +140,12 @@ def cancel_asked(files: Files, token: str) -> str:
 
 
 def conclude(files: LocalFiles, outcome: Outcome) -> None:
-    """Write the verdict, unless it stands already or a cancel would overturn a success."""
+    """Write the verdict, unless it stands already or a cancel would overturn another one.
+
+    A lost job is cancelled so that nothing of it runs on; whoever else waits for it must not take that for a wish.
+    """
     before = verdict(files, outcome.token)
-    if before == outcome or (before and before.ok and outcome.state is JobState.CANCELLED):
+    if before == outcome or (before and outcome.state is JobState.CANCELLED):
         return
     _append(files, outcome.token, {"verdict": outcome.to_values()})
 
@@ -146,8 +156,8 @@ def verdict(files: Files, token: str) -> Outcome | None:
     for line in _lines(files, token):
         if "verdict" in line:
             outcome = Outcome.from_values(line["verdict"])
-            late_cancel = found is not None and found.ok and outcome.state is JobState.CANCELLED
-            found = found if late_cancel else outcome
+            if found is None or outcome.state is not JobState.CANCELLED:
+                found = outcome
     return found
 
 

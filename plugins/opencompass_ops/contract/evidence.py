@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import Files
-from opencompass_ops.contract.records import ExitRecord, Manifest
+from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
 from opencompass_ops.contract.spec import INFER, Part, ShardSpec
 
 
@@ -52,6 +52,14 @@ def read_exit(files: Files, token: str) -> ExitRecord | None:
     try:
         return ExitRecord.from_json(files.read(layout.exit_record(token)))
     except FileNotFoundError:
+        return None
+
+
+def read_heartbeat(files: Files, token: str) -> Heartbeat | None:
+    """How far the job said it was; None when it said nothing that can be read."""
+    try:
+        return Heartbeat.from_json(files.read(layout.heartbeat(token)))
+    except (FileNotFoundError, codec.SchemaError):
         return None
 
 

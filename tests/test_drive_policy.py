@@ -1,0 +1,180 @@
+"""What the driver makes of a cluster that cannot be reached, loses jobs or shows files late; on a scripted cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from opencompass_ops import drive
+from opencompass_ops.clusters import attempts, poller
+from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
+from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.drive import Job
+from opencompass_ops.errors import InfrastructureError, JobInterrupted, LostError, UnreachableError, UnsureError
+
+SHARD = "infer-0000"
+PART = Part({"abbr": "data"}, None, 0, 1, 1, fingerprint="f", pair_fingerprint="p")
+
+
+class Scripted:
+    """A cluster that gives one answer of a list to each call; an exception is raised."""
+
+    def __init__(self, **answers: list[object]) -> None:
+        self.answers = {"find": [None], "submit": [Admission.ACCEPTED], "cancel": [None], **answers}
+        self.calls: list[str] = []
+
+    def _next(self, name: str) -> object:
+        self.calls.append(name)
+        answers = self.answers[name]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def find(self, token: str) -> object:
+        return self._next("find")
+
+    async def submit(self, request: JobRequest) -> object:
+        self.request = request
+        return self._next("submit")
+
+    async def cancel(self, tokens: Sequence[str]) -> None:
+        self._next("cancel")
+
+    async def poll(self, tokens: Sequence[str]) -> Mapping[str, object]:
+        return dict.fromkeys(tokens, self._next("poll"))
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch) -> Job:
+    monkeypatch.setattr(drive, "_FIRST_PAUSE", 0.01)
+    config = ClusterConfig.from_values("far", {"kind": "slurm", "poll_interval": 0.1})
+    files = LocalFiles(tmp_path)
+    spec = ShardSpec(SHARD, "infer", {"abbr": "tiny"}, (PART,))
+    files.write(layout.shard_spec(SHARD), spec.to_json())
+    plan = Plan(
+        stamp="20260101_000000", run_dir=str(tmp_path), instance="here", mode="all", config="c",
+        config_fingerprint="", params={}, cluster=config.to_values(), max_num_workers=4, retry=0,
+        models=(), datasets=(), pairs=(), shards=(), evaluations=(),
+    )  # fmt: skip
+    files.write(layout.PLAN, plan.to_json())
+    return drive.job_for(str(tmp_path), SHARD)
+
+
+def use(monkeypatch, **answers: list[object]) -> Scripted:
+    cluster = Scripted(**answers)
+    monkeypatch.setattr(poller, "open_cluster", lambda config: cluster)
+    return cluster
+
+
+def answer(job: Job) -> None:
+    path = layout.prediction("tiny", PART.name)
+    job.files.write(path, "{}")
+    name, digest = Path(path).name, codec.digest_bytes(b"{}")
+    manifest = Manifest(name, digest, "tiny", "data", SHARD, job.token, 0, 1, 1, 1, "f", "p")
+    job.files.write(layout.manifest(path), manifest.to_json())
+    written = {layout.manifest(path): codec.digest_bytes(job.files.read(layout.manifest(path)))}
+    job.files.write(layout.exit_record(job.token), ExitRecord(job.token, "7", 0, job.epoch, 0, written).to_json())
+
+
+def status(state: str, **facts) -> JobStatus:
+    return JobStatus(JobState(state), job_id="7", **facts)
+
+
+async def test_trouble_on_the_way_to_the_cluster_pauses_a_shard_and_never_fails_it(job, monkeypatch):
+    trouble = [UnreachableError("no route"), LostError("connection reset"), UnsureError("squeue: timed out")]
+    cluster = use(
+        monkeypatch,
+        find=[*trouble, None],
+        submit=[LostError("sbatch's answer"), Admission.ADOPTED],
+        poll=[status("running"), *trouble, status("succeeded")],
+    )
+    answer(job)
+    seen = []
+    outcome = await drive.run_job(job, lambda told: seen.append(told.state))
+    assert outcome.ok
+    assert seen == [JobState.RUNNING, JobState.SUCCEEDED]
+    assert cluster.calls.count("submit") == 2
+    assert cluster.calls.index("submit") > 3  # nothing is submitted before find has answered
+    assert cluster.calls[5] == "find"  # and after an unsure submission it is looked for before the next
+
+
+async def test_a_lost_job_is_stopped_before_it_counts_as_lost(job, monkeypatch):
+    cluster = use(monkeypatch, poll=[status("lost", reason="gone")], cancel=[UnsureError("no answer"), None])
+    outcome = await drive.run_job(job)
+    assert cluster.calls.count("cancel") == 2
+    assert (outcome.state, outcome.error_type) == (JobState.LOST, "InfrastructureError")
+    assert type(drive.error_of(outcome, job.run_dir, SHARD)) is InfrastructureError
+
+
+async def test_a_lost_job_that_has_done_its_work_is_a_success(job, monkeypatch):
+    use(monkeypatch, poll=[status("lost", reason="gone")])
+    answer(job)
+    assert (await drive.run_job(job)).ok
+
+
+async def test_files_of_another_host_may_come_late(job, monkeypatch):
+    use(monkeypatch, poll=[status("succeeded")])
+    running = asyncio.create_task(drive.run_job(job))
+    while not job.files.exists(layout.history(job.token)):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    answer(job)
+    assert (await running).ok
+
+
+async def test_files_that_never_come_are_no_success(job, monkeypatch):
+    use(monkeypatch, poll=[status("succeeded")])
+    monkeypatch.setattr(drive, "FILES_LAG_SECONDS", 0.05)
+    outcome = await drive.run_job(job)
+    assert outcome.state is JobState.FAILED
+    assert "wrote no exit record" in outcome.reason
+
+
+async def test_a_job_stopped_by_its_time_limit_goes_on_only_with_something_new(job, monkeypatch):
+    use(monkeypatch, poll=[status("timeout", reason="time limit", node="n01")])
+    errors = []
+    for done in (3, 5, 5):
+        job = drive.job_for(job.run_dir, SHARD)
+        job.files.write(layout.heartbeat(job.token), Heartbeat("running", done, 9, "").to_json())
+        outcome = await drive.run_job(job)
+        assert (outcome.done, outcome.node) == (done, "n01")
+        errors.append(drive.error_of(outcome, job.run_dir, SHARD))
+    assert [type(error).__name__ for error in errors] == ["JobInterrupted", "JobInterrupted", "JobRefused"]
+    assert isinstance(errors[1], JobInterrupted)
+    assert errors[2].earlier == ("JobInterrupted", "JobInterrupted")
+
+
+async def test_progress_and_log_reach_the_caller_and_only_states_the_history(job, monkeypatch):
+    beats = [Heartbeat("running", done, 9, "") for done in (1, 2)]
+    use(
+        monkeypatch,
+        poll=[
+            status("running", progress=beats[0]),
+            status("running", progress=beats[1], log="a line\n"),
+            status("succeeded", progress=beats[1]),
+        ],
+    )
+    answer(job)
+    seen = []
+    await drive.run_job(job, seen.append)
+    assert [told.progress for told in seen] == [beats[0], beats[1], beats[1]]
+    lines = [json.loads(line) for line in job.files.read(layout.history(job.token)).splitlines()]
+    assert [line.get("state") for line in lines] == ["running", "succeeded", None]
+
+
+async def test_a_wish_to_cancel_is_no_interruption(job, monkeypatch):
+    use(monkeypatch, poll=[status("failed", exit_code=-15)])
+    attempts.ask_cancel(job.files, job.token, "marked failed by Ann")
+    outcome = drive.judge(job, status("failed", exit_code=-15))
+    assert (outcome.state, outcome.reason) == (JobState.CANCELLED, "marked failed by Ann")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import signal
 import sys
@@ -93,12 +92,13 @@ def _attach(arguments: argparse.Namespace) -> int:
 
 
 def _drive(run_dir: Path, *, live: bool) -> int:
+    from opencompass_ops.clusters.shell import run_to_end
     from opencompass_ops.results.store import default_url
     from opencompass_ops.runner import run_plan
     from opencompass_ops.summarize import summarize
 
     try:
-        failed = asyncio.run(run_plan(run_dir, say=_say, live=live))
+        failed = run_to_end(run_plan(run_dir, say=_say, live=live))
     except KeyboardInterrupt:
         return _interrupted(run_dir)
     report = summarize(run_dir, database_url=default_url())
@@ -109,6 +109,7 @@ def _drive(run_dir: Path, *, live: bool) -> int:
 
 
 def _interrupted(run_dir: Path) -> int:
+    from opencompass_ops.clusters.shell import run_to_end
     from opencompass_ops.runner import cancel_plan
 
     answer = ""
@@ -118,7 +119,7 @@ def _interrupted(run_dir: Path) -> int:
         except (EOFError, KeyboardInterrupt):
             answer = ""
     if answer.strip().lower() in ("y", "yes"):
-        print(f"cancelled {asyncio.run(cancel_plan(run_dir))} shards; finished ones are kept in {run_dir}")
+        print(f"cancelled {run_to_end(cancel_plan(run_dir))} shards; finished ones are kept in {run_dir}")
     else:
         print(f"\nThe jobs go on. Attach again with:\n  opencompass-ops attach {run_dir}")
     return 130

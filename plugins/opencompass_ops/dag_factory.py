@@ -27,13 +27,17 @@ DELAY = timedelta(seconds=10)
 """Before tries that no policy was asked about: a killed worker raises nothing, and Airflow 3.3 marks a task
 up_for_retry whose trigger fired before the scheduler had read that the task deferred."""
 
-ONLY_KILLED_WORKERS: dict[str, Any] = {
+ONLY_OTHERS_FAULTS: dict[str, Any] = {
     "retries": 2,
     "retry_delay": DELAY,
     "retry_policy": ExceptionRetryPolicy(
-        rules=[RetryRule("opencompass_ops.errors.OpsError", RetryAction.FAIL, reason="would happen again")]
+        rules=[
+            RetryRule("opencompass_ops.errors.UnsureError", RetryAction.DEFAULT, reason="the cluster did not answer"),
+            RetryRule("opencompass_ops.errors.OpsError", RetryAction.FAIL, reason="would happen again"),
+        ]
     ),
 }
+"""For a task that is tried again when its worker was killed or its cluster did not answer, and not else."""
 
 DOC = """\
 ### Evaluate models on datasets
@@ -69,10 +73,10 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
     fields = form({"config": offered(), "cluster": offered("clusters")})
     params = {name: Param(**schema) for name, schema in fields.items()}
     with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
-        plan = PlanOperator(task_id="plan", **ONLY_KILLED_WORKERS)
+        plan = PlanOperator(task_id="plan", **ONLY_OTHERS_FAULTS)
         infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
         score = _stage("eval", plan, TriggerRule.ALL_DONE)
-        summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE, **ONLY_KILLED_WORKERS)
+        summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE, **ONLY_OTHERS_FAULTS)
         for before in infer:
             before >> score
         [plan, *infer, *score] >> summarize

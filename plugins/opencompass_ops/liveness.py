@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from opencompass_ops.clusters import attempts
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
+from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
@@ -39,5 +39,5 @@ def live_jobs(run_dir: Path) -> tuple[str, ...]:
         return ()
     cluster = read_plan(run_dir).cluster
     config = ClusterConfig.from_values(str(cluster["name"]), cluster)
-    found = asyncio.run(open_cluster(config).poll(tokens))
+    found = run_to_end(open_cluster(config).poll(tokens))
     return tuple(token for token in tokens if found[token].state in (JobState.QUEUED, JobState.RUNNING))

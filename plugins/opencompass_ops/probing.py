@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.shell import Answer, close_shells
+from opencompass_ops.clusters.shell import Answer, run_to_end
 from opencompass_ops.clusters.slurm.login import run_on_login
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
@@ -25,7 +24,7 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
     """
     on_login = cluster.probe_on == "login"
     where = f"the login node of cluster {cluster.name!r}" if on_login else "this host"
-    ended = asyncio.run(_on_login(request, cluster)) if on_login else _here(request, cluster)
+    ended = run_to_end(_on_login(request, cluster)) if on_login else _here(request, cluster)
     if ended.returncode != 0:
         tail = "\n".join((ended.stdout + ended.stderr).decode(errors="replace").splitlines()[-15:]) or "nothing"
         raise PlanError(f"the probe on {where} ended with {ended.returncode}; {_hint(cluster)}; it says:\n{tail}")
@@ -51,10 +50,7 @@ def _here(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
 
 async def _on_login(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
     argv = (cluster.interpreter, "-m", "inference", "probe")
-    try:
-        return await run_on_login(cluster, argv, request.to_json().encode(), timeout=TIMEOUT_S)
-    finally:
-        await close_shells()
+    return await run_on_login(cluster, argv, request.to_json().encode(), timeout=TIMEOUT_S)
 
 
 def _hint(cluster: ClusterConfig) -> str:

@@ -100,12 +100,13 @@ def test_the_retry_policy_asks_the_runs_own_budget():
 def test_a_wrong_request_is_not_planned_again_but_a_killed_worker_is(dag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 
-    from opencompass_ops.errors import PlanError
+    from opencompass_ops.errors import PlanError, UnreachableError
 
     for task_id in ("plan", "summarize"):
         task = dag.get_task(task_id)
         assert task.retries == 2
         assert task.retry_policy.evaluate(PlanError("x"), 1, 2).action is RetryAction.FAIL
+        assert task.retry_policy.evaluate(UnreachableError("x"), 1, 2).action is RetryAction.DEFAULT
         assert task.retry_policy.evaluate(RuntimeError("x"), 1, 2).action is RetryAction.DEFAULT
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from opencompass_ops.clusters.framed import FramedShell, Line
 from opencompass_ops.clusters.framing import Answer
 from opencompass_ops.clusters.local_line import LocalLine
 
-__all__ = ["Answer", "Shell", "close_shells", "shell_for"]
+__all__ = ["Answer", "Shell", "close_shells", "run_to_end", "shell_for"]
+
+Result = TypeVar("Result")
 
 
 class Shell(Protocol):
@@ -64,6 +66,18 @@ async def close_shells() -> None:
     """End every connection of this event loop; for whoever ends the loop."""
     for shell in _shells.pop(asyncio.get_running_loop(), {}).values():
         await shell.close()
+
+
+def run_to_end(main: Coroutine[Any, Any, Result]) -> Result:
+    """``asyncio.run`` for whoever has no event loop: no connection outlives it."""
+
+    async def whole() -> Result:
+        try:
+            return await main
+        finally:
+            await close_shells()
+
+    return asyncio.run(whole())
 
 
 def _line(connection_id: str) -> Line:

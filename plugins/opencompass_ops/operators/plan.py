@@ -22,10 +22,13 @@ class PlanOperator(BaseOperator):
         """Plan; a later try goes on in the run directory that the first one claimed.
 
         :raises InputError: one message that names each culprit and the next step.
+        :raises UnsureError: the cluster could not be asked.
         """
+        from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.results import results_url
         from opencompass_ops.prepare import prepare
 
+        install()
         store = context["task_state_store"]
         claimed = store.get("run_dir", default=None)
         prepared = prepare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -120,11 +119,14 @@ class ShardOperator(BaseOperator):
 
     def _cancel(self, reason: str, *, only_submitted: bool = False) -> None:
         """Cancel the shard's job; what goes wrong is told, for the task ends anyway with a reason of its own."""
+        from opencompass_ops.clusters.shell import run_to_end
         from opencompass_ops.drive import cancel_job, job_for
+        from opencompass_ops.hooks.connections import install
 
+        install()
         try:
             job = job_for(self.run_dir, self.shard)
             if job.was_submitted or not only_submitted:
-                asyncio.run(cancel_job(job, reason=reason))
+                run_to_end(cancel_job(job, reason=reason))
         except Exception as error:
             self.log.warning("%s: it is not known whether its job is stopped: %s", self.title, error)

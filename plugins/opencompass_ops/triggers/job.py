@@ -27,6 +27,8 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event with the job's terminal state."""
         from opencompass_ops.drive import watch_job
+        from opencompass_ops.hooks.connections import install
 
+        install()
         status = await watch_job(self.cluster, self.token)
         yield TriggerEvent({"state": status.state.value, "reason": status.reason})

@@ -37,7 +37,9 @@ class ShardTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: success with evidence, or what happened instead."""
         from opencompass_ops.drive import run_job
+        from opencompass_ops.hooks.connections import install
 
+        install()
         job = self._job()
         outcome = await run_job(job, on_status=self._say)
         if self._told:
@@ -50,7 +52,9 @@ class ShardTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the job because a user cleared, failed or marked the task."""
         from opencompass_ops.drive import cancel_job
+        from opencompass_ops.hooks.connections import install
 
+        install()
         if await self._still_deferred():
             # Airflow 3.3.2 calls on_kill also when a trigger moves to another triggerer (apache/airflow#73454).
             self.log.warning("%s goes on: its task is still deferred, another triggerer took over", self._job().token)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -47,12 +48,14 @@ class Bench:
     """A cluster to try, and the folder its jobs work in.
 
     :param inherits: whether jobs see variables of the submitting process, such as HF_HOME.
+    :param interpreter: a Python that jobs can run.
     :param whole_minutes: whether the cluster counts time limits in whole minutes.
     """
 
     config: ClusterConfig
     run_dir: Path
     inherits: bool = True
+    interpreter: str = sys.executable
     whole_minutes: bool = False
 
     def open(self) -> Cluster:
@@ -66,7 +69,7 @@ class Bench:
 
     def python(self, token: str, script: str, *arguments: str, **more) -> JobRequest:
         """A request that runs a Python script."""
-        return self.request(token, sys.executable, "-S", "-c", script, *arguments, **more)
+        return self.request(token, self.interpreter, "-S", "-c", script, *arguments, **more)
 
     def shell(self, token: str, script: str, *arguments: str, **more) -> JobRequest:
         """A request that runs a shell script in the run directory."""
@@ -113,8 +116,34 @@ def slurm(request: pytest.FixtureRequest, folder: Path) -> Bench:
     return Bench(ClusterConfig.from_values("test", values), run_dir, inherits=False, whole_minutes=True)
 
 
-BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Path], Bench]] = {"local": local, "slurm": slurm}
-"""The other ones than ``local`` have their name as marker."""
+def slurm_ssh(request: pytest.FixtureRequest, folder: Path) -> Bench:
+    """A real Slurm behind a login node, where jobs are another user's than this process."""
+    testbed = request.getfixturevalue("testbed")
+    connection = json.dumps(testbed.airflow_connection())
+    request.getfixturevalue("monkeypatch").setenv("AIRFLOW_CONN_BED", connection)
+    place = testbed.make_folder(uuid.uuid4().hex)
+    run_dir = place / "run"
+    run_dir.mkdir()
+    run_dir.chmod(0o2775)
+    values = {
+        "kind": "slurm",
+        "connection_id": "bed",
+        "work_dir": str(place),
+        "state_dir": str(place / "state"),
+        "umask": "002",
+        "env": {"FROM_CONFIG": "yes"},
+        "poll_interval": 1,
+    }
+    config = ClusterConfig.from_values("test", values)
+    return Bench(config, run_dir, inherits=False, interpreter=str(testbed.python), whole_minutes=True)
+
+
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest, Path], Bench]] = {
+    "local": local,
+    "slurm": slurm,
+    "slurm-ssh": slurm_ssh,
+}
+"""The other ones than ``local`` have the first word of their name as marker."""
 
 
 def with_config(bench: Bench, **changes) -> Bench:

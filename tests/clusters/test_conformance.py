@@ -19,7 +19,7 @@ RECORD_ALIVE = "date +%s%N >> begun; sleep 0.2; date +%s%N >> over"
 
 
 def _marked(name: str) -> object:
-    return pytest.param(name, marks=[] if name == "local" else getattr(pytest.mark, name))
+    return pytest.param(name, marks=[] if name == "local" else getattr(pytest.mark, name.partition("-")[0]))
 
 
 @pytest.fixture(params=[_marked(name) for name in sorted(BACKENDS)])

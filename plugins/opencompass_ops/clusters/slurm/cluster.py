@@ -54,6 +54,8 @@ class SlurmCluster:
         verdict = verdict.strip()
         if verdict == "SBATCH":
             return await self._not_taken(request, rest)
+        if verdict == "REFUSED":
+            raise JobRefused(rest.strip())
         if verdict == "FULL":
             return Admission.FULL
         if verdict not in ("ACCEPTED", "ADOPTED"):

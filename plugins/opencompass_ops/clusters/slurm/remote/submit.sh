@@ -1,6 +1,7 @@
 # Submit one job unless it is known, or the group is full. Exactly once per token, whatever was lost on the way.
 #   STATE TOKEN GROUP MAX JOB_DIR LOG NAME UMASK SETTLE TEST -- sbatch words; on stdin: bytes of the secrets, both, script
-# Answers with one line: ACCEPTED ID | ADOPTED ID | FULL COUNT | UNSURE WHY | SBATCH CODE STEP, then what sbatch said.
+# Answers with one line: ACCEPTED ID | ADOPTED ID | FULL COUNT | REFUSED WHY | UNSURE WHY | SBATCH CODE STEP, and then
+# what sbatch said.
 set -u
 token=$2 group=$3 max=$4 job_dir=$5 log=$6 name=$7 mask=$8 settle=$9 test=${10}
 state=${1:-$HOME/.opencompass-ops}
@@ -9,13 +10,22 @@ shift 11
 answer() { printf '%s\n' "$*"; exit 0; }
 now() { printf '%(%s)T' -1; }
 # For whoever shares the run directory; what lies in the state folder is nobody else's.
-shared() { umask "$mask"; "$@"; umask 077; }
+shared() {
+    umask "$mask"
+    "$@"
+    local code=$?
+    umask 077
+    return $code
+}
 put() { printf '%s\n' "$2" > "$1.$$" && mv -f "$1.$$" "$1"; }
 recall() { local line=; read -r line < "$1"; printf %s "$line"; } 2>/dev/null
 
 umask 077
 mkdir -p "$state/jobs" "$state/secrets" || answer UNSURE "the state folder $state cannot be made"
-shared mkdir -p "$job_dir" "${log%/*}" || answer UNSURE "the job folder $job_dir or the log's folder cannot be made"
+for folder in "$job_dir" "${log%/*}"; do
+    shared mkdir -p "$folder" && [ -w "$folder" ] ||
+        answer REFUSED "$(id -un) cannot write to $folder on $(uname -n); share it by mounts, umask and group"
+done
 exec 9> "$state/lock"
 flock -w 45 9 || answer UNSURE "another submission holds $state/lock"
 
@@ -35,8 +45,10 @@ adopt() {
     shared put "$job_dir/slurm.job" "$1"
     answer ADOPTED "$1"
 }
+mine() { awk -F'|' -v t=".$token" 'substr($0, length($0) - length(t) + 1) == t { print $1 }' "$queue" | sort -n | head -n 1; }
 # A live job of this token; then one that has claimed it; then, where an answer was lost, one that ended already.
-adopt "$(awk -F'|' -v t=".$token" 'substr($0, length($0) - length(t) + 1) == t { print $1 }' "$queue" | sort -n | head -n 1)"
+[ -z "$(mine)" ] || look
+adopt "$(mine)"
 [ -e "$job_dir/claim/holder" ] && adopt "$(cat "$job_dir/claim/holder")"
 if [ -e "$job_dir/slurm.intent" ]; then
     # A refused submission leaves a FAILED row that never had a node (seen on 22.05): that one is nobody's job.

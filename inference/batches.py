@@ -3,11 +3,20 @@
 Padding changes the last bits of a row (1.5e-7 in the logits of a tiny float32 Llama when 40 tokens are padded
 to 49), so batches are planned over all items of a part. A resumed part runs its unfinished batches with the
 same rows and the same width, and its answers are those of an undisturbed run, byte for byte.
+
+Where the device has too little memory for a batch, the batch stays and its rows are computed in pieces, all padded to
+the batch's width. Only what is sampled differs then, because a draw depends on the rows drawn with it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from typing import TypeVar
+
+from opencompass_ops.contract import variables
+
+Item = TypeVar("Item")
 
 
 def plan_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> list[tuple[int, ...]]:
@@ -30,3 +39,16 @@ def plan_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> li
     if batch:
         batches.append(tuple(batch))
     return batches
+
+
+def rows_at_once(budget: int) -> int:
+    """Rows the device computes at once: all of a batch, or fewer after it ran out of memory.
+
+    :param budget: rows a batch may hold.
+    """
+    return max(1, int(budget * float(os.environ.get(variables.BATCH_SCALE) or 1)))
+
+
+def pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in order, at most ``size`` in each piece."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -10,10 +10,11 @@ from typing import Any, Union
 import torch
 from transformers.generation.stopping_criteria import StoppingCriteria, StoppingCriteriaList
 
+from inference.batches import pieces
 from inference.build import LM
 from inference.problems import InputProblem
 from inference.requests import GenerationRequest
-from inference.tokens import Encoded, Tokens
+from inference.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,23 @@ class Generation:
     :param tokens: its tokenizer.
     :param requests: one per item of the part.
     :param decoding: how to continue.
+    :param at_once: most rows of one call of the model, None for a whole batch.
     """
 
-    def __init__(self, model: Any, tokens: Tokens, requests: Sequence[GenerationRequest], decoding: Decoding) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokens: Tokens,
+        requests: Sequence[GenerationRequest],
+        decoding: Decoding,
+        at_once: Union[int, None] = None,
+    ) -> None:
         self._model = model
         self._tokens = tokens
         self._requests = requests
         self._decoding = decoding
+        self._at_once = at_once
+        self.token_count = 0
         # OpenCompass leaves room for the answer with its older class only; the others cut at max_seq_len.
         reserve = decoding.max_new if tokens.family == LM else 0
         self._encoded = tokens.encode([request.prompt for request in requests], reserve)
@@ -109,19 +120,21 @@ class Generation:
 
     def answer(self, batch: Sequence[int]) -> list[dict[str, Any]]:
         """The prediction file's entries of a batch of items, in its order."""
-        outputs = self._generate([self._encoded[item] for item in batch], batch[0])
+        width = max(len(self._encoded[item].ids) for item in batch)
+        parts = pieces(batch, self._at_once or len(batch))
+        outputs = [output for part in parts for output in self._generate(part, width)]
         each = len(outputs) // len(batch)
         texts = [self._text(output) for output in outputs]
         groups = [texts[number * each : (number + 1) * each] for number in range(len(batch))]
         return [_entry(self._requests[item], group) for item, group in zip(batch, groups, strict=True)]
 
-    def _generate(self, rows: Sequence[Encoded], first: int) -> list[list[int]]:
-        width = max(len(row.ids) for row in rows)
+    def _generate(self, items: Sequence[int], width: int) -> list[list[int]]:
+        rows = [self._encoded[item] for item in items]
         ids = [[self._pad] * (width - len(row.ids)) + list(row.ids) for row in rows]
         mask = [[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows]
         device = self._model.device
         # Sampling restarts from the batch's own seed, so that a resumed part draws what an undisturbed one draws.
-        torch.manual_seed(_seed(self._decoding.seed, first))
+        torch.manual_seed(_seed(self._decoding.seed, items[0]))
         inputs = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
         try:
             with torch.inference_mode():
@@ -131,6 +144,7 @@ class Generation:
                 f"the model refuses to generate ({error}); correct generation_kwargs {self._decoding.kwargs!r}"
             ) from error
         generated: list[list[int]] = output[:, width:].tolist()
+        self.token_count += sum(len(row.ids) for row in rows) + sum(map(self._length, generated))
         return generated
 
     def _settings(self, width: int) -> dict[str, Any]:
@@ -146,8 +160,11 @@ class Generation:
         return settings
 
     def _text(self, ids: list[int]) -> str:
-        end = next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
-        return cut(self._tokens.decode(ids[:end]), self._decoding.stops)
+        return cut(self._tokens.decode(ids[: self._length(ids)]), self._decoding.stops)
+
+    def _length(self, ids: list[int]) -> int:
+        """Tokens before the first end."""
+        return next((place for place, token in enumerate(ids) if token in self._ends), len(ids))
 
 
 def _end_tokens(model: Any, tokens: Tokens, decoding: Decoding) -> frozenset[int]:

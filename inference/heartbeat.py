@@ -21,12 +21,14 @@ class Progress:
     :param phase: one of ``records.PHASES``.
     :param done: items finished, those of earlier attempts included.
     :param total: items of the shard.
+    :param tokens: read and written so far, 0 when nobody counts them (several processes).
     """
 
     phase: str = "starting"
     done: int = 0
     total: int = 0
     message: str = ""
+    tokens: int = 0
 
 
 class Pulse:
@@ -63,7 +65,7 @@ class Pulse:
 
     def _write(self) -> None:
         seen = self._progress
-        beat = Heartbeat(seen.phase, seen.done, seen.total, now(), seen.message)
+        beat = Heartbeat(seen.phase, seen.done, seen.total, now(), seen.message, seen.tokens)
         try:
             self._files.write(self._path, beat.to_json())
         except OSError as error:  # A full disk must stop the work where it writes results, not here.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 import torch
 
+from inference.batches import pieces
 from inference.problems import InputProblem
 from inference.requests import RankingRequest
 from inference.tokens import Tokens
@@ -24,13 +25,23 @@ class Ranking:
     :param model: a transformers causal language model.
     :param tokens: its tokenizer.
     :param requests: one per item of the part.
-    :param budget: rows of one forward pass.
+    :param budget: rows of a batch, padded together.
+    :param at_once: most rows of one forward pass, None for a whole batch.
     """
 
-    def __init__(self, model: Any, tokens: Tokens, requests: Sequence[RankingRequest], budget: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokens: Tokens,
+        requests: Sequence[RankingRequest],
+        budget: int,
+        at_once: Union[int, None] = None,
+    ) -> None:
         self._model = model
         self._requests = requests
         self._budget = budget
+        self._at_once = at_once or budget
+        self.token_count = 0
         rows = iter(tokens.encode([prompt for request in requests for prompt in request.prompts]))
         self._encoded = [[next(rows) for _ in request.prompts] for request in requests]
         self._tokens = tokens
@@ -44,9 +55,13 @@ class Ranking:
     def answer(self, batch: Sequence[int]) -> list[dict[str, Any]]:
         """The prediction file's entries of a batch of items, in its order."""
         rows = [ids for item in batch for ids in self._distinct[item]]
-        chunks = [rows[start : start + self._budget] for start in range(0, len(rows), self._budget)]
-        scores = iter([value for chunk in chunks for value in score(self._model, chunk)])
+        scores = iter([value for together in pieces(rows, self._budget) for value in self._score(together)])
+        self.token_count += sum(map(len, rows))
         return [self._entry(item, {ids: next(scores) for ids in self._distinct[item]}) for item in batch]
+
+    def _score(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        width = max(map(len, rows))
+        return [value for piece in pieces(rows, self._at_once) for value in score(self._model, piece, width)]
 
     def _entry(self, item: int, surprises: dict[tuple[int, ...], float]) -> dict[str, Any]:
         request = self._requests[item]
@@ -75,14 +90,15 @@ class Ranking:
         return entry if request.gold is None else {**entry, "gold": request.gold}
 
 
-def score(model: Any, rows: Sequence[Sequence[int]]) -> list[float]:
+def score(model: Any, rows: Sequence[Sequence[int]], width: Union[int, None] = None) -> list[float]:
     """The sum of -log p(next token) of each row, in nats.
 
     Padding stands on the right, where causal attention never looks from a real token, so no mask is needed.
 
     :param rows: token ids, one sequence per row.
+    :param width: tokens each row is padded to, None for those of the longest.
     """
-    width = max(len(row) for row in rows)
+    width = width or max(map(len, rows))
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=model.device)
     with torch.inference_mode():
         logits = model(input_ids=ids, use_cache=False).logits

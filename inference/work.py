@@ -11,7 +11,7 @@ import transformers.modeling_utils  # noqa: F401  # would else be imported late,
 from transformers.utils import logging as transformers_logging
 
 from inference import journal
-from inference.batches import plan_batches
+from inference.batches import plan_batches, rows_at_once
 from inference.build import build_requests
 from inference.datasets import load_rows
 from inference.generation import Generation, read_decoding
@@ -91,13 +91,14 @@ def _open_part(spec: ShardSpec, part: Part, model: Any, tokens: Tokens) -> Answe
         count_tokens=tokens.count,
         max_seq_len=spec.model.get("max_seq_len"),
     )
+    at_once = rows_at_once(batch_size(spec, part))
     generations = [request for request in requests if isinstance(request, GenerationRequest)]
     if generations:
         seed = f"{part.pair_fingerprint}:{part.start}"
         decoding = read_decoding(spec.model, part.dataset["infer_cfg"]["inferencer"], seed)
-        return Generation(model, tokens, generations, decoding)
+        return Generation(model, tokens, generations, decoding, at_once)
     rankings = [request for request in requests if isinstance(request, RankingRequest)]
-    return Ranking(model, tokens, rankings, batch_size(spec, part))
+    return Ranking(model, tokens, rankings, batch_size(spec, part), at_once)
 
 
 def batch_size(spec: ShardSpec, part: Part) -> int:
@@ -117,7 +118,7 @@ def _answer_part(
     print(f"{part.name}: {part.count} items, {len(mine)} batches to answer, {cut} prompts truncated", flush=True)
     kept = sum(item in restored for batch in share_of for item in batch)
     progress.done += kept
-    answered, reported = 0, time.monotonic()
+    answered, tokens, reported = 0, 0, time.monotonic()
     with Journal(files, spec.model_abbr, part, share.rank) as book:
         for number, batch in enumerate(mine, 1):
             # The whole batch is run even when some of it was restored: see inference/batches.py.
@@ -126,6 +127,8 @@ def _answer_part(
             book.append(fresh)
             answered += len(fresh)
             progress.done += len(fresh)
+            progress.tokens += answerer.token_count - tokens
+            tokens = answerer.token_count
             if time.monotonic() - reported > _REPORT_SECONDS:
                 print(f"{part.name}: batch {number} of {len(mine)}, {answered} items answered", flush=True)
                 reported = time.monotonic()

@@ -13,7 +13,7 @@ from opencompass_ops import drive
 from opencompass_ops.clusters import attempts, poller
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract import codec, layout, variables
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
@@ -178,3 +178,27 @@ async def test_a_wish_to_cancel_is_no_interruption(job, monkeypatch):
     attempts.ask_cancel(job.files, job.token, "marked failed by Ann")
     outcome = drive.judge(job, status("failed", exit_code=-15))
     assert (outcome.state, outcome.reason) == (JobState.CANCELLED, "marked failed by Ann")
+
+
+async def test_the_next_try_avoids_the_failed_node_and_asks_for_more_memory_and_smaller_batches(job, monkeypatch):
+    ends = [
+        status("node_fail", reason="its node failed", node="n03"),
+        status("out_of_memory", reason="too little"),
+        status("failed", exit_code=1),
+        status("succeeded"),
+    ]
+    monkeypatch.setattr(drive, "FILES_LAG_SECONDS", 0)
+    requests = []
+    for end in ends:
+        cluster = use(monkeypatch, poll=[end])
+        poller._clusters.clear()
+        poller._pollers.clear()
+        job = drive.job_for(job.run_dir, SHARD)
+        if end.state is JobState.FAILED:
+            record = ExitRecord(job.token, "7", 0, job.epoch, 1, error_type="OutOfMemoryError", error="CUDA")
+            job.files.write(layout.exit_record(job.token), record.to_json())
+        await drive.run_job(job)
+        requests.append(cluster.request)
+    assert [request.exclude for request in requests] == [(), ("n03",), ("n03",), ("n03",)]
+    assert [request.memory_factor for request in requests] == [1, 1, 2, 2]
+    assert [request.env.get(variables.BATCH_SCALE) for request in requests] == [None, None, None, "0.5"]

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from opencompass_ops.clusters import attempts, judgement
+from opencompass_ops.clusters.adaptation import adapt
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.poller import cluster_for, poller_for
 from opencompass_ops.clusters.resources import Resources
-from opencompass_ops.contract import evidence, layout
+from opencompass_ops.contract import evidence, layout, variables
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.spec import INFER, ShardSpec
@@ -262,6 +263,7 @@ def build_request(job: Job) -> JobRequest:
     config, spec = job.config, job.spec
     run_dir = config.on_cluster(job.run_dir)
     resources = _resources(config, spec)
+    changes = adapt(attempts.before(job.files, job.token))
     argv = (
         *(config.interpreter, "-m", "inference", spec.kind, f"{run_dir}/{layout.shard_spec(spec.id)}"),
         *("--run-dir", run_dir, "--token", job.token, "--epoch", str(job.epoch)),
@@ -274,13 +276,19 @@ def build_request(job: Job) -> JobRequest:
         run_dir=run_dir,
         log_path=_log(spec),
         job_dir=layout.job(job.token),
-        # Unbuffered, so that the log of a killed job ends where the job did.
-        env={**config.variables, "OPENCOMPASS_OPS_EPOCH": str(job.epoch), "PYTHONUNBUFFERED": "1"},
+        env={
+            **config.variables,
+            "OPENCOMPASS_OPS_EPOCH": str(job.epoch),
+            "PYTHONUNBUFFERED": "1",  # so that the log of a killed job ends where the job did
+            **({variables.BATCH_SCALE: str(changes.batch_scale)} if changes.batch_scale < 1 else {}),
+        },
         num_gpus=resources.num_gpus or 0,
         num_procs=_processes(spec),
         minutes=min((limit for limit in (config.limits.minutes, resources.minutes) if limit), default=None),
         title=spec.label,
         resources=resources,
+        exclude=changes.exclude,
+        memory_factor=changes.memory_factor,
     )
 
 

@@ -11,7 +11,7 @@ from inference import generation, ranking
 from inference.heartbeat import Progress
 from inference.infer import infer
 from inference.problems import InputProblem
-from opencompass_ops.contract import layout
+from opencompass_ops.contract import layout, variables
 from opencompass_ops.contract.evidence import part_problem
 from opencompass_ops.contract.files import LocalFiles
 
@@ -65,6 +65,39 @@ def kill_after(monkeypatch, count):
 
     monkeypatch.setattr(Journal, "append", append)
     return lambda: monkeypatch.setattr(Journal, "append", original)
+
+
+@pytest.mark.parametrize("scale", ["0.5", "0.01"])
+def test_a_shard_resumed_with_fewer_rows_at_once_gives_the_same_bytes(tmp_path, spec, forwards, monkeypatch, scale):
+    undisturbed = run(tmp_path / "a", spec)
+    planned = list(forwards)
+    revive = kill_after(monkeypatch, 2)
+    with pytest.raises(Killed):
+        run(tmp_path / "b", spec)
+    revive()
+    forwards.clear()
+    monkeypatch.setenv(variables.BATCH_SCALE, scale)
+    assert run(tmp_path / "b", spec) == undisturbed
+    assert forwards == planned[2:]
+
+
+def test_what_is_computed_at_once_is_no_more_than_the_scale_allows(tmp_path, spec, monkeypatch):
+    seen = []
+    score, generate = ranking.score, generation.Generation._generate
+    monkeypatch.setattr(
+        ranking, "score", lambda model, rows, width: seen.append(len(rows)) or score(model, rows, width)
+    )
+    monkeypatch.setattr(
+        generation.Generation,
+        "_generate",
+        lambda self, items, width: seen.append(len(items)) or generate(self, items, width),
+    )
+    run(tmp_path / "a", spec)
+    whole = max(seen)
+    seen.clear()
+    monkeypatch.setenv(variables.BATCH_SCALE, "0.5")
+    run(tmp_path / "b", spec)
+    assert 0 < max(seen) <= whole // 2
 
 
 def test_a_resumed_shard_computes_the_missing_items_and_gives_the_same_bytes(

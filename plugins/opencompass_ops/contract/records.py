@@ -101,6 +101,7 @@ class Heartbeat:
     :param done: items finished, journaled ones of earlier attempts included.
     :param total: items of the shard.
     :param updated_at: ISO 8601, UTC.
+    :param tokens: read and written by this job so far, 0 when nobody counts them.
     """
 
     phase: str
@@ -108,6 +109,7 @@ class Heartbeat:
     total: int
     updated_at: str
     message: str = ""
+    tokens: int = 0
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""

@@ -38,9 +38,9 @@ def take_claim(files: LocalFiles, attempt: Attempt) -> str:
     The folder is made aside with its holder file and renamed into place: a rename onto a folder that is not empty
     fails, so there is one winner and never a claim without a name.
     """
-    claim = files.path(layout.claim(attempt.token))
+    claim = files.target(layout.claim(attempt.token))
     aside = claim.with_name(f".{claim.name}.{uuid.uuid4().hex}")
-    aside.mkdir(parents=True)
+    aside.mkdir()
     try:
         (aside / _HOLDER).write_text(attempt.job_id)
         aside.rename(claim)

@@ -47,8 +47,7 @@ class Journal:
     """
 
     def __init__(self, files: LocalFiles, model: str, part: Part, rank: int = 0) -> None:
-        path = files.path(layout.journal(model, part.name, rank))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = files.target(layout.journal(model, part.name, rank))
         self._fingerprint = part.fingerprint
         self._stream = path.open("ab", buffering=0)
         self._synced = time.monotonic()

@@ -145,7 +145,7 @@ def test_a_generation_without_an_end_is_refused(world: SmallWorld):
         ({"cfg_options": ["datasets.7.path=x"]}, "datasets is a list of 1; use an index 0 to 0"),
         ({"cfg_options": ["models.0.batch_size=0"]}, "model tiny: batch_size is 0; give a whole number of at least 1"),
         ({"max_partition_size": 1}, "the smallest usable value is 20"),
-        ({"work_dir": "tiny/config.json"}, "tiny/config.json cannot be used (File exists); choose another one"),
+        ({"work_dir": "tiny/config.json"}, "tiny/config.json cannot be used (Not a directory); choose another one"),
     ],
     ids=str,
 )

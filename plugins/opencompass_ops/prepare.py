@@ -34,6 +34,7 @@ from opencompass_ops.probing import probe
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
+from opencompass_ops.run_folder import claim_run_dir
 
 Say = Callable[[str], None]
 
@@ -111,7 +112,7 @@ def prepare(
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir)
     seed = _plan_input(request, params, cluster, config, report, known, max_map_length)
-    output, folder = _claim(seed, work_dir, reused_dir, dry_run=request.dry_run)
+    output, folder = _claim(seed, cluster, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
         _write(output, folder, report, config)
@@ -235,7 +236,9 @@ def _plan_input(
     )
 
 
-def _claim(seed: PlanInput, work_dir: Path, reused_dir: Path | None, *, dry_run: bool) -> tuple[PlanOutput, Path]:
+def _claim(
+    seed: PlanInput, cluster: ClusterConfig, work_dir: Path, reused_dir: Path | None, *, dry_run: bool
+) -> tuple[PlanOutput, Path]:
     now = datetime.now().astimezone()
     if reused_dir is not None or dry_run:
         stamp = now.strftime("%Y%m%d_%H%M%S")
@@ -245,21 +248,9 @@ def _claim(seed: PlanInput, work_dir: Path, reused_dir: Path | None, *, dry_run:
         stamp = now.strftime("%Y%m%d_%H%M%S")
         folder = work_dir / stamp
         output = make_plan(replace(seed, stamp=stamp, run_dir=str(folder)))
-        if _made(folder):
+        if claim_run_dir(folder, cluster):
             return output, folder
         now += timedelta(seconds=1)
-
-
-def _made(folder: Path) -> bool:
-    """Make a run directory; False when there is one, for two runs of one second never share it."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    except OSError as error:
-        if folder.is_dir():
-            return False
-        raise PlanError(f"work dir {folder.parent} cannot be used ({error.strerror}); choose another one") from error
-    return True
 
 
 def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig) -> None:

@@ -85,9 +85,8 @@ def _stage(files: LocalFiles, move: _Move) -> dict[str, Path]:
     samples = move.source.with_name(Path(layout.samples("m", move.source.stem)).name)
     if move.target == layout.result(move.model, move.dataset) and samples.exists():
         wanted[layout.samples(move.model, move.dataset)] = samples
-    asides = {target: files.path(target).with_name(f".{uuid.uuid4().hex}") for target in wanted}
+    asides = {target: files.target(target).with_name(f".{uuid.uuid4().hex}") for target in wanted}
     for target, source in wanted.items():
-        asides[target].parent.mkdir(parents=True, exist_ok=True)
         _hard_link(source, asides[target])
     _ = move.manifest
     return asides

@@ -7,7 +7,7 @@ import base64
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -15,12 +15,13 @@ from opencompass_ops.clusters.config import Account as Key
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Answer, Shell, shell_for
 from opencompass_ops.clusters.slurm.finding import Traces
-from opencompass_ops.clusters.slurm.queue import SQUEUE, parse_sacct, parse_squeue, sacct_argvs
+from opencompass_ops.clusters.slurm.queue import SQUEUE, parse_sacct, parse_squeue, sacct_argvs, sacct_names_argv
 from opencompass_ops.clusters.slurm.rows import Row
 from opencompass_ops.errors import UnsureError
 
 log = logging.getLogger(__name__)
 
+_LOOK_BACK_HOURS = 14 * 24
 _REMOTE = Path(__file__).with_name("remote")
 
 _accounts: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Key, Account]] = WeakKeyDictionary()
@@ -51,12 +52,20 @@ class Record:
 class Look:
     """One look at everything.
 
-    :param rows: of the queue, by token.
+    :param rows: of the whole queue.
     :param traces: by token; a token that was never submitted here has none.
     """
 
-    rows: Mapping[str, Sequence[Row]]
+    rows: Sequence[Row]
     traces: Mapping[str, Traces]
+
+    @cached_property
+    def rows_by_token(self) -> Mapping[str, Sequence[Row]]:
+        """The rows of each token; those of other people's jobs stand under words that nobody asks for."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.token, []).append(row)
+        return found
 
 
 class Account:
@@ -95,10 +104,11 @@ class Account:
         """
         return await self.shell.run(script(name), arguments, stdin, timeout=timeout)
 
-    async def explain(self, job_ids: Sequence[str]) -> list[Row]:
+    async def explain(self, job_ids: Sequence[str], names: Sequence[str] = ()) -> list[Row]:
         """Accounting's rows of these jobs; none where accounting is disabled or does not answer."""
         rows: list[Row] = []
-        for argv in sacct_argvs(job_ids):
+        by_name = [sacct_names_argv(names, _LOOK_BACK_HOURS)] if names else []
+        for argv in [*(sacct_argvs(job_ids) if job_ids else []), *by_name]:
             answer = await self.shell.run('exec "$@"', argv)
             try:
                 rows += parse_sacct(answer.stdout.decode(errors="replace")) if answer.returncode == 0 else []
@@ -120,7 +130,7 @@ class Account:
         first = records[0]
         if first.number != 0:
             raise UnsureError(f"squeue: {' '.join(first.content.decode(errors='replace').split())}")
-        return Look(by_token(parse_squeue(first.content.decode(errors="replace"))), self._traces(records[1:]))
+        return Look(parse_squeue(first.content.decode(errors="replace")), self._traces(records[1:]))
 
     def _traces(self, records: Sequence[Record]) -> dict[str, Traces]:
         files: dict[str, dict[str, str]] = {}
@@ -138,14 +148,6 @@ class Account:
         whole = content.rfind(b"\n") + 1 or len(content)
         self._offsets[record.token] = record.number - len(content) + whole
         return content[:whole].decode(errors="replace")
-
-
-def by_token(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each token; those of other people's jobs stand under names that nobody asks for."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.token, []).append(row)
-    return found
 
 
 @cache

@@ -16,8 +16,11 @@ from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.slurm.account import Account, account_for
 from opencompass_ops.clusters.slurm.code import code_dir
 from opencompass_ops.clusters.slurm.finding import Finding
+from opencompass_ops.clusters.slurm.foreign import ids_and_names, is_foreign, row_of
 from opencompass_ops.clusters.slurm.options import job_name, sbatch_words, shape
+from opencompass_ops.clusters.slurm.rows import Row
 from opencompass_ops.clusters.slurm.script import job_script
+from opencompass_ops.clusters.slurm.states import needs_accounting, status_of
 from opencompass_ops.clusters.slurm.submission import Refusal, in_words, refusal
 from opencompass_ops.errors import JobRefused, UnsureError
 
@@ -70,7 +73,10 @@ class SlurmCluster:
         return None if status.state is JobState.UNKNOWN else status
 
     async def poll(self, tokens: Sequence[str]) -> Mapping[str, JobStatus]:
-        """One look for all; what only accounting can tell is asked after it."""
+        """One look for all; what only accounting can tell is asked after it.
+
+        :param tokens: also ``job:ID`` and ``name:NAME`` of jobs that were submitted elsewhere.
+        """
         return await self._statuses(tokens, logs=True)
 
     async def cancel(self, tokens: Sequence[str]) -> None:
@@ -155,14 +161,26 @@ class SlurmCluster:
     async def _statuses(self, tokens: Sequence[str], *, logs: bool) -> dict[str, JobStatus]:
         if not tokens:
             return {}
+        foreign = [token for token in tokens if is_foreign(token)]
+        tokens = [token for token in tokens if not is_foreign(token)]
         look = await self._account.look(tokens, logs=logs)
-        found = {token: Finding.of(token, look.rows.get(token, ()), look.traces.get(token)) for token in tokens}
+        rows = look.rows_by_token
+        found = {token: Finding.of(token, rows.get(token, ()), look.traces.get(token)) for token in tokens}
         forgotten = [each.traces.job_id for each in found.values() if each.traces and each.asks_accounting]
         if forgotten:
             past = await self._account.explain(forgotten)
             found = {token: finding.explained(past) for token, finding in found.items()}
         await self._reap([row.job_id for finding in found.values() for row in finding.choice.surplus])
-        return {token: await self._doubted(token, finding) for token, finding in found.items()}
+        ours = {token: await self._doubted(token, finding) for token, finding in found.items()}
+        return ours | await self._foreign(foreign, look.rows)
+
+    async def _foreign(self, keys: Sequence[str], rows: Sequence[Row]) -> dict[str, JobStatus]:
+        found = {key: row_of(key, rows) for key in keys}
+        forgotten = [key for key, row in found.items() if row is None or needs_accounting(row)]
+        if forgotten:
+            past = await self._account.explain(*ids_and_names(forgotten))
+            found |= {key: row_of(key, past) or found[key] for key in forgotten}
+        return {key: status_of(row) for key, row in found.items()}
 
     async def _reap(self, job_ids: Sequence[str]) -> None:
         """Cancel live jobs of our tokens that are not the ones that count."""

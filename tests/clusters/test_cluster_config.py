@@ -96,6 +96,8 @@ def test_a_config_survives_json(values):
         ({"container": {**CONTAINER, "mounts": {"data": "/data"}}}, "'data' must be an absolute path"),
         ({"container": {**CONTAINER, "mounts": {"/a,b": "/data"}}}, "without ':' and ','"),
         ({"container": CONTAINER, "conda": {"env": "/opt/env"}}, "conda has no meaning in a container"),
+        ({"container": CONTAINER, "library_path": ["/opt/lib"]}, "library_path has no meaning in a container"),
+        ({"container": {"runtime": "pyxis", "image": "ubuntu"}}, "must be a file's absolute path or an address"),
         ({"conda": {"way": "activate", "env": "/opt/env"}}, "'variables' or 'python' or 'path' or 'run'"),
         ({"conda": {"way": "path"}}, "env must be the environment's name or folder"),
         ({"conda": {"way": "path", "env": "llm"}}, "'llm' is a name; give root"),

@@ -51,7 +51,7 @@ class ClusterConfig:
     :param connection_id: the Airflow connection to reach it by, "" where its commands run on this host.
     :param work_dir: where run directories are made.
     :param data_dir: the folder relative data paths are resolved against.
-    :param python: interpreter of the jobs, None for this one on this host and ``python3`` elsewhere.
+    :param python: interpreter of the jobs, None for this one on this host, ``python3`` elsewhere.
     :param code_dir: folders for the jobs' ``PYTHONPATH``, None for this source tree.
     :param mounts: folder as this host sees it -> the same folder as jobs see it.
     :param setup: lines of a bash script that every job sources first; the first command that fails ends the job.
@@ -118,10 +118,12 @@ class ClusterConfig:
                     f"cluster {self.name!r}: {key} {folder!r} is relative, and the cluster is another host "
                     f"(connection_id {self.connection_id!r}); give an absolute path"
                 )
-        if self.conda and self.container:
-            raise ConfigError(
-                f"cluster {self.name!r}: conda has no meaning in a container; name its Python with python"
-            )
+        for key in ("conda", "library_path") if self.container else ():
+            if getattr(self, key):
+                raise ConfigError(
+                    f"cluster {self.name!r}: {key} has no meaning in a container; build it into the image, and name "
+                    "the image's interpreter with python"
+                )
 
     def to_values(self) -> dict[str, Any]:
         """Plain JSON values that :meth:`from_values` reads."""
@@ -136,7 +138,7 @@ class ClusterConfig:
     @property
     def interpreter(self) -> str:
         """The Python that runs the jobs."""
-        return self.python or ("python3" if self.connection_id else sys.executable)
+        return self.python or ("python3" if self.connection_id or self.container else sys.executable)
 
     @property
     def poll_seconds(self) -> float:

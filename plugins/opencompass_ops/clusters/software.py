@@ -45,6 +45,12 @@ class Container:
         container = cls(**{"runtime": "", "image": "", **v.parse(where, values, _CONTAINER)})
         if not container.runtime or not container.image:
             raise ConfigError(f"{where}: runtime and image must be given, e.g. dict(runtime='podman', image='...')")
+        by_file = container.image.startswith("/") or "://" in container.image
+        if container.runtime in (APPTAINER, PYXIS) and not by_file:
+            raise ConfigError(
+                f"{where}: image {container.image!r} of {container.runtime} must be a file's absolute path or an "
+                "address like 'docker://registry/name:tag'"
+            )
         if container.archive and container.runtime not in (DOCKER, PODMAN):
             raise ConfigError(f"{where}: archive is for docker and podman; give the file itself as image")
         return container

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from opencompass_ops.clusters.base import JobRequest
 from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.slurm.script import job_script
 
 TOKEN = "oc-1a2b3c-4d5e6f78-infer-0000-3fa9c1-e1"
@@ -26,12 +29,52 @@ def cluster(**values) -> ClusterConfig:
     return ClusterConfig.from_values("hpc", {"kind": "slurm", **values})
 
 
+SHAPES = {
+    "none": {},
+    "setup_and_modules": {"setup": ["source /etc/profile", "module use /opt/modules"], "modules": ["cuda/12.4", "gcc"]},
+    "conda_variables": {"conda": {"way": "variables", "libraries": True}},
+    "conda_python": {"conda": {"way": "python", "env": "llm", "root": "/opt/conda"}},
+    "conda_path": {"conda": {"way": "path", "env": "/opt/conda/envs/llm", "libraries": True}},
+    "conda_run": {"conda": {"way": "run", "env": "llm", "root": "/opt/conda"}},
+    "apptainer": {"container": {"runtime": "apptainer", "image": "docker://ghcr.io/team/inference:1"}},
+    "pyxis": {"container": {"runtime": "pyxis", "image": "docker://ghcr.io#team/inference:1"}},
+    "docker": {"container": {"runtime": "docker", "image": "team/inference:1", "args": ["--shm-size=16g"]}},
+    "podman": {"container": {"runtime": "podman", "image": "localhost/inference:1", "archive": "/images/i.tar"}},
+    "torchrun": {},
+    "srun": {},
+}
+_SITE = {
+    "work_dir": "/work",
+    "data_dir": "/data",
+    "env": {"HF_HOME": "/models/hf"},
+    "secrets": ["HF_TOKEN"],
+    "umask": "007",
+    "library_path": ["/opt/lib"],
+    "nccl_interface": "ib0",
+    "offline": True,
+}
+_LAUNCHERS = {"torchrun": "pytorch", "srun": "slurm"}
+
+
+def golden(shape: str) -> str:
+    """The script of one way to run a job; ``python -m tests.clusters.slurm.scripts`` writes all of them anew."""
+    values = {**_SITE, **SHAPES[shape]}
+    if "container" in values:
+        values["container"] = {**values["container"], "mounts": {"/models": "/models:ro"}}
+        del values["library_path"]
+    argv = ("python3", "-m", "inference", "infer", "/work/20240101_000000/shards/infer-0000-3fa9c1.json")
+    launcher = Resources(launcher=_LAUNCHERS.get(shape, ""))
+    asked = request(*argv, env={"PYTHONUNBUFFERED": "1"}, num_gpus=2, resources=launcher)
+    return job_script(asked, cluster(**values), "/work/.opencompass-ops/code/0123456789abcdef")
+
+
 @dataclass
 class Site:
     """A run directory and a state folder, and a bash that takes the place of slurmd."""
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    jobs: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.job_dir.mkdir(parents=True)
@@ -62,9 +105,9 @@ class Site:
         path = self.folder / f"job{job_id}.sh"
         path.write_text(script)
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "SLURM_JOB_ID": job_id, **self.variables}
-        return subprocess.Popen(
-            ["bash", str(path)], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.jobs.append(subprocess.Popen(["bash", str(path)], env=environ, start_new_session=True, **pipes))
+        return self.jobs[-1]
 
     def run(self, *argv: str, job_id: str = "42", **more) -> tuple[int, str]:
         """Run a job to its end: its code and its log."""
@@ -72,6 +115,19 @@ class Site:
         log, _ = process.communicate(timeout=30)
         return process.returncode, log
 
+    def close(self) -> None:
+        """Let no process outlive the test."""
+        for job in self.jobs:
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
+            if job.stdout and not job.stdout.closed:
+                job.communicate()
+
     def end(self) -> dict:
         """What the script wrote last."""
         return json.loads((self.job_dir / "slurm.end").read_text())
+
+
+if __name__ == "__main__":
+    for shape in SHAPES:
+        (Path(__file__).parents[2] / "golden/slurm" / f"{shape}.sh").write_text(golden(shape))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.slurm.script import job_script
 from opencompass_ops.errors import JobRefused
-from tests.clusters.slurm.scripts import SHOW, TOKEN, Site, cluster, request
+from tests.clusters.slurm.scripts import SHAPES, SHOW, TOKEN, Site, cluster, golden, request
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 NASTY = st.sampled_from(
@@ -24,7 +25,16 @@ NASTY = st.sampled_from(
 
 @pytest.fixture
 def site(tmp_path):
-    return Site(tmp_path)
+    site = Site(tmp_path)
+    yield site
+    site.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_script_of_each_way_to_run_a_job(repo, shape):
+    path = repo / "tests/golden/slurm" / f"{shape}.sh"
+    assert golden(shape) == path.read_text()
+    subprocess.run(["bash", "-n", str(path)], check=True)
 
 
 def shown(site, *arguments, **more):
@@ -272,7 +282,8 @@ def test_no_line_of_the_script_is_a_directive_or_anything_a_user_wrote(argv, pat
     assert script.count("\n") == plain.count("\n")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.process
+@settings(deadline=None)
 @given(arguments=st.lists(TEXT | NASTY, max_size=5), value=TEXT | NASTY, path=TEXT | NASTY)
 def test_bash_reads_back_what_was_quoted(tmp_path_factory, arguments, value, path):
     site = Site(tmp_path_factory.mktemp("site"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Answer, shell_for
 from opencompass_ops.clusters.slurm.code import code_dir
-from opencompass_ops.clusters.slurm.script import software
-from opencompass_ops.clusters.slurm.start import on_the_node
+from opencompass_ops.clusters.slurm.environment import software
+from opencompass_ops.clusters.slurm.start import command_on_the_node
 from opencompass_ops.clusters.slurm.words import assignment, words
 
 
@@ -26,8 +26,7 @@ async def run_on_login(config: ClusterConfig, argv: tuple[str, ...], stdin: byte
 def login_script(config: ClusterConfig, argv: tuple[str, ...], code_dir: str) -> str:
     """Setup, modules and conda as in a job's script, then the program; what is wrong with them goes to stderr."""
     exports = (f"export {assignment(name, value)}" for name, value in config.variables.items())
-    path = [f"export PYTHONPATH={words([code_dir])}"] if code_dir and config.container else []
-    sections = (_BEGIN, *exports, *software(config, code_dir), *path, _END.format(command=_command(config, argv)))
+    sections = (_BEGIN, *exports, *software(config, code_dir), _END.format(command=_command(config, argv)))
     return "\n".join(section.strip("\n") for section in sections) + "\n"
 
 
@@ -54,4 +53,4 @@ oc_why=
 def _command(config: ClusterConfig, argv: tuple[str, ...]) -> str:
     if config.container:
         return words(("python3", *argv[1:]))
-    return on_the_node((config.interpreter, *argv[1:]), config.conda).command
+    return command_on_the_node((config.interpreter, *argv[1:]), config.conda)

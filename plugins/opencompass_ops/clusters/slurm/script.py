@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from opencompass_ops.clusters.base import JobRequest
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.slurm.start import start_of
-from opencompass_ops.clusters.slurm.words import assignment, word, words
-from opencompass_ops.clusters.software import PATH, VARIABLES
+from opencompass_ops.clusters.slurm.containers import contained
+from opencompass_ops.clusters.slurm.environment import software
+from opencompass_ops.clusters.slurm.start import on_the_node
+from opencompass_ops.clusters.slurm.words import assignment, word
 from opencompass_ops.contract import variables
 
 
@@ -22,19 +21,20 @@ def job_script(request: JobRequest, config: ClusterConfig, code_dir: str = "") -
     :param code_dir: where the code that was sent lies, "" when none was.
     :raises JobRefused: something in it cannot be passed to a program.
     """
-    start = start_of(request, config, code_dir)
+    container = config.container
+    start = contained(request, config, container, code_dir) if container else on_the_node(request.argv, config.conda)
     sections = [
         _head(request, config),
         _END.format(after=_indented(start.after)),
         _STOP.format(stop=_indented(start.stop)),
         _BEGIN,
-        *_exports(request, config),
+        _exports(request, config),
         *software(config, code_dir),
         *_secrets(config),
         *start.before,
-        _RUN.format(command=start.command),
+        _RUN.format(launch=start.launch.strip("\n")),
     ]
-    return "\n".join(section.strip("\n") for section in sections if section) + "\n"
+    return "\n\n".join(section.strip("\n") for section in sections if section) + "\n"
 
 
 def _head(request: JobRequest, config: ClusterConfig) -> str:
@@ -70,8 +70,7 @@ oc_end() {{
     set +eux
     trap '' TERM
     rm -f "$oc_secrets"
-{after}
-    holder=$(oc_holder)
+{after}    holder=$(oc_holder)
     [ "$code" -ne 75 ] && [ "${{holder:-$SLURM_JOB_ID}}" = "$SLURM_JOB_ID" ] || exit "$code"
     [ -z "$oc_why" ] || {{ oc_say "$oc_why"; [ "$code" -ne 0 ] || code=1; }}
     printf '{{"job_id": "%s", "restart": %d, "returncode": %d, "why": "%s", "node": "%s"}}\\n' \\
@@ -84,8 +83,7 @@ trap oc_end EXIT
 
 _STOP = """
 oc_stop() {{
-{stop}
-}}
+{stop}}}
 oc_term() {{
     oc_signalled=yes oc_stopping=yes
     oc_say 'SIGTERM, passed on'
@@ -112,8 +110,7 @@ cd "$oc_run_dir" || exit 1
 oc_why='stopped before the work began'
 [ -z "$oc_stopping" ] || exit 143
 oc_why=
-{command} < /dev/null 3>&- &
-oc_child=$!
+{launch}
 [ -z "$oc_stopping" ] || oc_stop
 while :; do
     oc_signalled=
@@ -124,70 +121,14 @@ done
 """
 
 
-def _exports(request: JobRequest, config: ClusterConfig) -> Iterator[str]:
+def _exports(request: JobRequest, config: ClusterConfig) -> str:
     values = {**config.variables, **request.env, variables.TOKEN: request.token}
     if request.resources.launcher:
         values[variables.LAUNCHER] = request.resources.launcher
     if not request.num_gpus:
         values["CUDA_VISIBLE_DEVICES"] = ""
-    yield ""
-    yield from (f"export {assignment(name, value)}" for name, value in values.items())
-    yield f"export {variables.JOB_ID}=$SLURM_JOB_ID {variables.RESTART}=$oc_restart"
-
-
-def software(config: ClusterConfig, code_dir: str) -> Iterator[str]:
-    """What setup, modules and conda prepare; all of it goes to ``setup.log`` in the job's folder."""
-    if config.setup:
-        yield _SETUP.format(lines=words(config.setup))
-    if config.modules:
-        yield _MODULES.format(modules=words(config.modules))
-    yield from _conda(config)
-    if config.library_path:
-        yield _prefixed("LD_LIBRARY_PATH", word(":".join(config.library_path)))
-    if code_dir and not config.container:
-        yield _prefixed("PYTHONPATH", word(code_dir))
-
-
-_SETUP = """
-oc_why="a command of setup failed; see jobs/$oc_token/setup.log"
-printf '%s\\n' {lines} > "$oc_job_dir/setup.sh"
-set -e
-source "$oc_job_dir/setup.sh" > "$oc_job_dir/setup.log" 2>&1
-set +euxv
-"""
-
-_MODULES = """
-oc_why="modules could not be loaded; see jobs/$oc_token/setup.log"
-if ! declare -F module > /dev/null; then
-    for oc_file in /etc/profile.d/*modules*.sh /etc/profile.d/*lmod*.sh; do
-        [ ! -r "$oc_file" ] || source "$oc_file"
-    done
-fi
-module load {modules} >> "$oc_job_dir/setup.log" 2>&1 || exit 1
-"""
-
-_CONDA = """
-oc_why='the conda environment is not there; correct conda in the cluster config'
-oc_conda={prefix}
-[ -d "$oc_conda" ] || exit 1
-"""
-
-
-def _conda(config: ClusterConfig) -> Iterator[str]:
-    conda = config.conda
-    if conda is None:
-        return
-    prefix = word(conda.prefix)
-    if conda.way == VARIABLES:
-        if conda.env:
-            yield f"export ANACONDA_DIR={word(conda.root)} DEFAULT_CONDA_ENV_NAME={word(conda.env)}"
-        prefix = "$ANACONDA_DIR/envs/$DEFAULT_CONDA_ENV_NAME"
-    if conda.prefix or conda.way == VARIABLES:
-        yield _CONDA.format(prefix=prefix)
-    if conda.way in (VARIABLES, PATH):
-        yield "export PATH=$oc_conda/bin:$PATH"
-    if conda.libraries:
-        yield _prefixed("LD_LIBRARY_PATH", "$oc_conda/lib")
+    lines = [f"export {assignment(name, value)}" for name, value in values.items()]
+    return "\n".join([*lines, f"export {variables.JOB_ID}=$SLURM_JOB_ID {variables.RESTART}=$oc_restart"])
 
 
 _SECRETS = """
@@ -202,9 +143,5 @@ def _secrets(config: ClusterConfig) -> list[str]:
     return [_SECRETS] if config.secrets else []
 
 
-def _prefixed(variable: str, folders: str) -> str:
-    return f"export {variable}={folders}${{{variable}:+:${variable}}}"
-
-
 def _indented(lines: tuple[str, ...]) -> str:
-    return "\n".join(f"    {line}" for line in lines)
+    return "".join(f"    {line}\n" for line in lines)

@@ -1,0 +1,116 @@
+#!/bin/bash
+# A job of opencompass-ops: what was asked for, then the same steps for every job.
+umask 007
+oc_token=oc-1a2b3c-4d5e6f78-infer-0000-3fa9c1-e1
+oc_run_dir=/work/20240101_000000
+oc_job_dir=/work/20240101_000000/jobs/oc-1a2b3c-4d5e6f78-infer-0000-3fa9c1-e1
+oc_state=''
+
+oc_state=${oc_state:-$HOME/.opencompass-ops}
+oc_secrets=$oc_state/secrets/$oc_token
+oc_restart=${SLURM_RESTART_COUNT:-0}
+oc_node=${SLURMD_NODENAME:-$(hostname)}
+oc_child= oc_stopping= oc_signalled=
+oc_why='the job script was stopped'
+exec 3>&1  # the log, whatever setup does with its output
+
+oc_say() { printf '=== %s %s ===\n' "$oc_token" "$*" >&3; }
+
+oc_holder() { cat "$oc_job_dir/claim/holder" 2> /dev/null; }
+
+# Last of all: how it ended. Not by a job that another one's claim keeps from working.
+oc_end() {
+    local code=$? holder
+    set +eux
+    trap '' TERM
+    rm -f "$oc_secrets"
+    [ -z "${oc_scratch-}" ] || rm -rf "$oc_scratch"
+    holder=$(oc_holder)
+    [ "$code" -ne 75 ] && [ "${holder:-$SLURM_JOB_ID}" = "$SLURM_JOB_ID" ] || exit "$code"
+    [ -z "$oc_why" ] || { oc_say "$oc_why"; [ "$code" -ne 0 ] || code=1; }
+    printf '{"job_id": "%s", "restart": %d, "returncode": %d, "why": "%s", "node": "%s"}\n' \
+        "$SLURM_JOB_ID" "$oc_restart" "$code" "$oc_why" "$oc_node" > "$oc_job_dir/.slurm.end.$SLURM_JOB_ID" &&
+        mv -f "$oc_job_dir/.slurm.end.$SLURM_JOB_ID" "$oc_job_dir/slurm.end"
+    exit "$code"
+}
+trap oc_end EXIT
+
+oc_stop() {
+    scancel --signal=TERM "$SLURM_JOB_ID"
+}
+oc_term() {
+    oc_signalled=yes oc_stopping=yes
+    oc_say 'SIGTERM, passed on'
+    [ -z "$oc_child" ] || oc_stop
+}
+trap oc_term TERM
+
+TZ=UTC0 printf '=== %s on %s, %(%FT%TZ)T, job %s, GPUs: %s ===\n' \
+    "$oc_token" "$oc_node" -1 "$SLURM_JOB_ID" "${CUDA_VISIBLE_DEVICES:-none}"
+oc_why='cancelled before it started'
+[ ! -e "$oc_job_dir/slurm.cancelled" ] || exit 143
+oc_first=$(oc_holder)
+if [ "${oc_first:-$SLURM_JOB_ID}" != "$SLURM_JOB_ID" ]; then
+    oc_say "job $oc_first holds the token, this one leaves"
+    exit 75
+fi
+
+export NCCL_SOCKET_IFNAME=ib0
+export HF_HUB_OFFLINE=1
+export TRANSFORMERS_OFFLINE=1
+export HF_DATASETS_OFFLINE=1
+export HF_EVALUATE_OFFLINE=1
+export HF_HOME=/models/hf
+export PYTHONUNBUFFERED=1
+export OPENCOMPASS_OPS_TOKEN=oc-1a2b3c-4d5e6f78-infer-0000-3fa9c1-e1
+export OPENCOMPASS_OPS_JOB_ID=$SLURM_JOB_ID OPENCOMPASS_OPS_RESTART=$oc_restart
+
+export PYTHONPATH=/work/.opencompass-ops/code/0123456789abcdef
+
+oc_why='the secrets are not there; they are handed out once, with the submission'
+while IFS= read -r -d '' oc_pair; do export "$oc_pair"; done < "$oc_secrets" || exit 1
+unset oc_pair
+rm -f "$oc_secrets"
+
+oc_why="the image could not be imported; see jobs/$oc_token/image.log"
+oc_image=$oc_state/images/docker-ghcr.io-team-inference-1-1c7f5d563053.sqsh
+if [ ! -s "$oc_image" ]; then
+    mkdir -p "$oc_state/images" && exec 8> "$oc_image.lock" || exit 1
+    flock 8
+    if [ ! -s "$oc_image" ]; then
+        oc_say 'importing the image'
+        oc_aside=$oc_state/images/$SLURM_JOB_ID.docker-ghcr.io-team-inference-1-1c7f5d563053.sqsh
+        enroot import --output "$oc_aside" 'docker://ghcr.io#team/inference:1' > "$oc_job_dir/image.log" 2>&1 && mv -f "$oc_aside" "$oc_image" ||
+            { rm -f "$oc_aside"; exit 1; }
+    fi
+    exec 8>&-
+fi
+
+oc_why='no scratch folder could be made'
+oc_scratch=$(mktemp -d "${TMPDIR:-/tmp}/opencompass-ops.XXXXXXXX") || exit 1
+export XDG_CACHE_HOME=$oc_scratch/cache TRITON_CACHE_DIR=$oc_scratch/triton
+
+oc_why='the run directory cannot be entered'
+cd "$oc_run_dir" || exit 1
+oc_why='stopped before the work began'
+[ -z "$oc_stopping" ] || exit 143
+oc_why=
+srun \
+    ${SLURM_CPUS_PER_TASK:+"--cpus-per-task=$SLURM_CPUS_PER_TASK"} \
+    --nodes=1 \
+    --ntasks=1 \
+    --export=NCCL_SOCKET_IFNAME,HF_HUB_OFFLINE,TRANSFORMERS_OFFLINE,HF_DATASETS_OFFLINE,HF_EVALUATE_OFFLINE,HF_HOME,PYTHONUNBUFFERED,OPENCOMPASS_OPS_TOKEN,OPENCOMPASS_OPS_JOB_ID,OPENCOMPASS_OPS_RESTART,OPENCOMPASS_OPS_LAUNCHER,SLURM_JOB_ID,PYTHONPATH,HF_TOKEN,CUDA_VISIBLE_DEVICES,XDG_CACHE_HOME,TRITON_CACHE_DIR \
+    --container-env=NCCL_SOCKET_IFNAME,HF_HUB_OFFLINE,TRANSFORMERS_OFFLINE,HF_DATASETS_OFFLINE,HF_EVALUATE_OFFLINE,HF_HOME,PYTHONUNBUFFERED,OPENCOMPASS_OPS_TOKEN,OPENCOMPASS_OPS_JOB_ID,OPENCOMPASS_OPS_RESTART,OPENCOMPASS_OPS_LAUNCHER,SLURM_JOB_ID,PYTHONPATH,HF_TOKEN,CUDA_VISIBLE_DEVICES,XDG_CACHE_HOME,TRITON_CACHE_DIR \
+    --no-container-mount-home \
+    --container-workdir=/work/20240101_000000 \
+    --container-image="$oc_image" \
+    --container-mounts=/data:/data:ro,/models:/models:ro,/work:/work,/work/.opencompass-ops/code/0123456789abcdef:/work/.opencompass-ops/code/0123456789abcdef:ro,"$oc_scratch:$oc_scratch" \
+    python3 -m inference infer /work/20240101_000000/shards/infer-0000-3fa9c1.json < /dev/null 3>&- &
+oc_child=$!
+[ -z "$oc_stopping" ] || oc_stop
+while :; do
+    oc_signalled=
+    wait "$oc_child"
+    oc_code=$?
+    [ -n "$oc_signalled" ] || exit "$oc_code"  # else it was the signal that ended wait, not the work
+done

@@ -11,6 +11,7 @@ import pytest
 
 from opencompass_ops import drive
 from opencompass_ops.clusters import attempts, poller
+from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.contract import codec, layout, variables
@@ -153,6 +154,21 @@ async def test_a_job_stopped_by_its_time_limit_goes_on_only_with_something_new(j
     assert [type(error).__name__ for error in errors] == ["JobInterrupted", "JobInterrupted", "JobRefused"]
     assert isinstance(errors[1], JobInterrupted)
     assert errors[2].earlier == ("JobInterrupted", "JobInterrupted")
+
+
+@pytest.mark.parametrize(("done", "error"), [((3,), "JobInterrupted"), ((0,), "JobRefused"), ((3, 3), "JobRefused")])
+def test_a_job_cancelled_for_want_of_time_goes_on_only_when_it_did_something_new(job, done, error):
+    for items in done:
+        job = drive.job_for(job.run_dir, SHARD)
+        attempts.conclude(job.files, Outcome(job.token, job.epoch, JobState.CANCELLED, done=items))
+        job.files.write(layout.heartbeat(job.token), "")
+    raised = drive.out_of_time(job.run_dir, SHARD, "not done within 2 hours")
+    assert type(raised).__name__ == error
+    assert str(raised).startswith("not done within 2 hours")
+
+
+def test_a_job_of_which_nobody_knows_the_end_is_left_to_the_next_try(job):
+    assert isinstance(drive.out_of_time(job.run_dir, SHARD, "not done"), JobInterrupted)
 
 
 async def test_progress_and_log_reach_the_caller_and_only_states_the_history(job, monkeypatch):

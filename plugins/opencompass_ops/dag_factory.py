@@ -20,7 +20,7 @@ from opencompass_ops.planning.params import form
 OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator, SlurmOperator)
 """One operator per cluster kind; a kind without shards is skipped."""
 
-RETRIES = 20
+RETRIES = 100
 """Fixed when the DAG is parsed, so it is only the ceiling; the run's ``retry`` and the budgets decide."""
 
 DELAY = timedelta(seconds=10)

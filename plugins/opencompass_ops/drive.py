@@ -231,6 +231,18 @@ def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
     return _error_class(outcome)(message, earlier)
 
 
+def out_of_time(run_dir: str, shard: str, message: str) -> JobError:
+    """The error for a shard whose job was cancelled because its time in Airflow was over.
+
+    :returns: JobInterrupted when the job had done at least one item more than those before it, else JobRefused.
+    """
+    job = job_for(run_dir, shard)
+    *earlier, last = attempts.before(job.files, job.token) or (None,)
+    if last is None or last.done > attempts.items_done(earlier):
+        return JobInterrupted(f"{message}; its job was cancelled, the next one goes on")
+    return JobRefused(f"{message}, in which it did no new item ({last.done} are done); raise it or make shards smaller")
+
+
 def log_path(run_dir: str, shard: str) -> Path:
     """Where the shard's jobs write; one attempt after the other."""
     files = LocalFiles(run_dir)

@@ -16,6 +16,7 @@ from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.records import Heartbeat
 from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.errors import InfrastructureError, JobFailed, JobInterrupted
 
@@ -201,6 +202,19 @@ def test_the_job_id_is_told_once_while_the_job_runs_and_again_at_its_end(run_dir
     ((key, value),) = pushed
     assert (key, value["job_id"], value["cluster"]) == ("job", "4711", "here")
     assert event.xcoms == {"job": value}
+
+
+def test_what_the_job_prints_and_how_far_it_is_stands_in_the_tasks_log(run_dir, monkeypatch):
+    from opencompass_ops.clusters.narration import Narrator
+    from opencompass_ops.drive import job_for
+    from opencompass_ops.triggers.shard import ShardTrigger
+
+    told: list[str] = []
+    trigger = ShardTrigger(job_for(run_dir, SHARD).to_values(), 1)
+    monkeypatch.setattr(ShardTrigger, "log", SimpleNamespace(info=lambda text, line: told.append(text % line)))
+    beat = Heartbeat("running", 3, 9, "")
+    trigger._say(Narrator("oc-a-e1"), JobStatus(JobState.RUNNING, progress=beat, log="100 % of it\n"))
+    assert told == ["| 100 % of it", "oc-a-e1: 3/9 items (33 %)", "oc-a-e1 is running"]
 
 
 def test_an_xcom_that_cannot_be_written_fails_no_job(run_dir, monkeypatch):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -114,6 +114,11 @@ def before(files: Files, token: str) -> tuple[Outcome, ...]:
     epochs = (epoch for epoch in _epochs(files, token) if epoch < _epoch(token))
     found = (verdict(files, _with_epoch(token, epoch)) for epoch in epochs)
     return tuple(outcome for outcome in found if outcome)
+
+
+def items_done(outcomes: Iterable[Outcome]) -> int:
+    """Items that were done when the best of these submissions ended; what comes next goes on from there."""
+    return max((outcome.done for outcome in outcomes), default=0)
 
 
 def unconcluded(files: Files) -> list[str]:

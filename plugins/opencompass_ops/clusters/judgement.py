@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opencompass_ops.clusters.attempts import Outcome
+from opencompass_ops.clusters.attempts import Outcome, items_done
 from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.contract.records import ExitRecord
 
@@ -139,7 +139,7 @@ def _without_record(status: JobStatus, facts: Facts) -> _Why:
 
 def _interrupted(status: JobStatus, facts: Facts) -> _Why:
     """Go on while there is progress; a time limit that is too short for one item is nobody's bad luck."""
-    before = max((outcome.done for outcome in facts.earlier), default=0)
+    before = items_done(facts.earlier)
     if facts.done > before:
         return _Why("JobInterrupted", f"{status.reason} ({facts.done} items are done, {facts.done - before} new)")
     if status.state is JobState.TIMEOUT:

@@ -68,8 +68,10 @@ class ShardOperator(BaseOperator):
 
         :raises InfrastructureError: instead of Airflow's bare TaskDeferralError.
         :raises JobInterrupted: ``execution_timeout`` has passed; the job was cancelled.
+        :raises JobRefused: the same, and the job had done nothing new.
         """
-        from opencompass_ops.errors import InfrastructureError, JobInterrupted
+        from opencompass_ops.drive import out_of_time
+        from opencompass_ops.errors import InfrastructureError
 
         with self._no_orphan(context):
             try:
@@ -77,7 +79,7 @@ class ShardOperator(BaseOperator):
             except TaskDeferralTimeout as error:
                 message = f"{self.title}: not done within its execution_timeout of {self.execution_timeout}"
                 self._cancel("its time in Airflow is over (execution_timeout)")
-                raise JobInterrupted(f"{message}; its job was cancelled, the next one goes on") from error
+                raise out_of_time(self.run_dir, self.shard, message) from error
             except TaskDeferralError as error:
                 message = f"{self.title}: the trigger failed ({error}); its job goes on and the next try adopts it"
                 raise InfrastructureError(message) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -11,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 if TYPE_CHECKING:
     from opencompass_ops.clusters.base import JobStatus
+    from opencompass_ops.clusters.narration import Narrator
     from opencompass_ops.drive import Job
 
 
@@ -36,12 +38,13 @@ class ShardTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: success with evidence, or what happened instead."""
+        from opencompass_ops.clusters.narration import Narrator
         from opencompass_ops.drive import run_job
         from opencompass_ops.hooks.connections import install
 
         install()
         job = self._job()
-        outcome = await run_job(job, on_status=self._say)
+        outcome = await run_job(job, on_status=partial(self._say, Narrator(job.token)))
         if self._told:
             await self._told  # so that the last word is the one below
         if outcome.ok:
@@ -77,10 +80,9 @@ class ShardTrigger(BaseTrigger):
 
         return Job.from_values(self.job)
 
-    def _say(self, status: JobStatus) -> None:
-        where = " ".join(filter(None, [status.job_id, status.node]))
-        told = f"{self._job().token} is {status.state.value} {status.reason}".rstrip()
-        self.log.info("%s%s", told, f" ({where})" if where else "")
+    def _say(self, narrator: Narrator, status: JobStatus) -> None:
+        for line in narrator.lines(status):
+            self.log.info("%s", line)
         if status.job_id and self._told is None:
             self._told = asyncio.create_task(self._tell(status.job_id), name=f"name job {status.job_id}")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.fixtures import _swept, make_testbed, slurm_packages, testbed
+from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packages, testbed
 from soak_table import record, soak_rows
 
-__all__ = ["_swept", "make_testbed", "record", "slurm_packages", "soak_rows", "testbed"]  # fixtures
+__all__ = ["_swept", "inference_image", "make_testbed", "record", "slurm_packages", "soak_rows", "testbed"]  # fixtures
 
 ROOT = Path(__file__).resolve().parent.parent
 

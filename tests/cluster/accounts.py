@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from cluster.blueprint import Blueprint
 
 COMMENT = "opencompass-ops testbed"
 LOCK_SECONDS = 20
+TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
 def add(bed: Blueprint) -> None:
@@ -47,6 +50,7 @@ def remove(bed: Blueprint) -> None:
             entry = pwd.getpwnam(user)
             if entry.pw_gecos == COMMENT:
                 _end_all(entry.pw_uid)
+                _remove_temporary(entry.pw_uid)
                 _change("userdel", user)
     subprocess.run(["/usr/sbin/groupdel", bed.group], capture_output=True, check=False)  # userdel may have done it
 
@@ -59,6 +63,18 @@ def _end_all(uid: int) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
+
+
+def _remove_temporary(uid: int) -> None:
+    """Remove the user's temporary files: they would belong to the next user that gets the number."""
+    for path in (path for folder in TEMPORARY for path in folder.iterdir()):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_uid != uid:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def processes(uid: int) -> list[int]:

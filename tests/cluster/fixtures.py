@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from cluster import packages
+from cluster import containers, packages
 from cluster.blueprint import Options
+from cluster.containers import InferenceImage
 from cluster.packages import Verdict
 from cluster.testbed import Testbed, sweep
 from opencompass_ops.clusters.processes import ProcessId
 
 PLACE = Path("/tmp")  # open to all users and short, unlike pytest's own folders
 PREFIX = "opencompass-ops-bed-"
+TRIAL_SECONDS = 120
 MakeTestbed = Callable[..., Testbed]
 
 
@@ -67,3 +69,31 @@ def make_testbed(slurm_packages: None, _swept: None) -> Iterator[MakeTestbed]:
 
 def _up(options: Options, owner: ProcessId) -> Testbed:
     return Testbed.up(Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)), options, owner)
+
+
+@pytest.fixture(scope="session")
+def inference_image(testbed: Testbed, repo: Path) -> InferenceImage:
+    """The inference image, for ``container=dict(runtime="podman", ...)`` in jobs of ``testbed``'s users.
+
+    The session's first container loads it from its archive, as it would on a real cluster.
+    """
+    provide(packages.CONTAINERS)
+    if not testbed.bed.is_private:
+        pytest.skip("containers run in jobs of a testbed that root brought up; its users have homes of their own")
+    image = containers.offer(testbed.bed, _built(repo))
+    containers.give_podman(testbed.bed)
+    try:
+        testbed.ssh("srun", "bash", "-c", containers.trial(image), timeout=TRIAL_SECONDS)
+    except RuntimeError as problem:
+        pytest.skip(f"rootless podman does not run containers in jobs on this host: {problem}")
+    return image
+
+
+def _built(repo: Path) -> Path:
+    """The image's archive; where nothing may be installed, a base that cannot be fetched is a reason to skip."""
+    try:
+        return containers.build(repo, repo / ".cache")
+    except RuntimeError as problem:
+        if packages.told():
+            raise
+        pytest.skip(f"the image cannot be built here: {problem}")

@@ -97,11 +97,16 @@ def look(packages: Mapping[str, tuple[str, ...]]) -> Host:
     """This host as it is now."""
     return Host(
         missing=missing(packages),
-        told=os.environ.get(INSTALL) == "1",
+        told=told(),
         is_root=os.geteuid() == 0,
         configured=configured(Path("/"), os.environ),
         running=running(),
     )
+
+
+def told() -> bool:
+    """Whether installing was asked for; then what cannot be installed is an error."""
+    return os.environ.get(INSTALL) == "1"
 
 
 def missing(packages: Mapping[str, tuple[str, ...]], root: Path = Path("/")) -> tuple[str, ...]:

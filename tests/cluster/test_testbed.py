@@ -116,6 +116,11 @@ def test_a_second_user_has_a_login_of_its_own(make_testbed: Callable[..., Testbe
     assert bed.run("ssh", "-F", config, "testbed2", "id -un").strip() == names[1]
 
 
+def test_a_testbed_may_let_in_one_connection_at_a_time(make_testbed: Callable[..., Testbed]) -> None:
+    bed = make_testbed(accounting="none", max_startups="1:100:1", max_sessions=1)
+    assert bed.ssh("echo", "in") == "in\n"
+
+
 def test_without_accounting_a_job_is_forgotten(make_testbed: Callable[..., Testbed]) -> None:
     bed = make_testbed(accounting="none", min_job_age=2)
     job = submit(bed, "true")
@@ -135,7 +140,7 @@ def test_without_accounting_a_job_is_forgotten(make_testbed: Callable[..., Testb
 def test_nothing_is_left_of_a_testbed_that_went_down_amid_jobs(make_testbed: Callable[..., Testbed]) -> None:
     bed = make_testbed(accounting="none")
     other = make_testbed(accounting="none")
-    job = submit(bed, "setsid sleep 601 & trap '' TERM; echo on; sleep 602; sleep 603")
+    job = submit(bed, f"echo > /tmp/{bed.bed.name}; setsid sleep 601 & trap '' TERM; echo on; sleep 602; sleep 603")
     theirs = submit(other, "sleep 604")
     wait_for(other, theirs, "RUNNING")
     wait_until("the job runs", lambda: (bed.shared / f"{job}.out").exists(), SECONDS)
@@ -148,6 +153,7 @@ def test_nothing_is_left_of_a_testbed_that_went_down_amid_jobs(make_testbed: Cal
     assert state(other, theirs) == "RUNNING"
     if bed.bed.is_private:
         assert accounts.processes(uid) == []
+        assert not Path(f"/tmp/{bed.bed.name}").exists()
         with pytest.raises(KeyError):
             pwd.getpwnam(bed.user)
 

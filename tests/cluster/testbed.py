@@ -212,7 +212,8 @@ class Testbed:
             self.start(name)
         self._wait("slurmctld answers", "sinfo")
         wait_until("all nodes are idle", self.is_idle, UP_SECONDS)
-        self._wait("sshd answers", "ssh-keyscan", "-p", str(self.bed.ports.ssh), "127.0.0.1")
+        # one key type, so one connection: MaxStartups may be that small
+        self._wait("sshd answers", "ssh-keyscan", "-t", "ed25519", "-p", str(self.bed.ports.ssh), "127.0.0.1")
 
     def _start_accounting(self) -> None:
         self.run(*programs.install_database(self.bed))

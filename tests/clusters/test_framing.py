@@ -116,7 +116,8 @@ def test_a_frame_names_its_bytes_and_quotes_its_arguments(arguments, stdin):
     word, number, script_bytes, stdin_bytes = header.decode().split(" ")
     assert (word, number) == (f"{NONCE}:run", "7")
     script, sent = rest[: int(script_bytes)], rest[int(script_bytes) :]
-    assert (sent, len(sent)) == (stdin, int(stdin_bytes))
+    assert sent == stdin + f"{NONCE}:end\n".encode()
+    assert int(stdin_bytes) == len(stdin)
     assert shlex.split(script.decode().removesuffix("echo")) == ["set", "--", *arguments]
 
 

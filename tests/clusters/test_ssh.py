@@ -23,7 +23,8 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def server(tmp_path_factory, monkeypatch) -> AsyncIterator[Server]:
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("scripts")))  # bash that is killed leaves its folder
     async with serving() as server:
         yield server
         await close_shells()

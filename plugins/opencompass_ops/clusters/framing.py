@@ -50,7 +50,8 @@ def frame(nonce: str, number: int, script: str, arguments: Sequence[str], stdin:
     if "\0" in text:
         raise InputError("a script and its arguments cannot contain NUL; send such bytes on stdin")
     body = text.encode(errors="surrogateescape")
-    return f"{nonce}:run {number} {len(body)} {len(stdin)}\n".encode() + body + stdin
+    header = f"{nonce}:run {number} {len(body)} {len(stdin)}\n".encode()
+    return header + body + stdin + f"{nonce}:end\n".encode()
 
 
 class Decoder:

@@ -111,7 +111,7 @@ class Server:
     sessions: int = 0
     open_sessions: int = 0
     most_sessions: int = 0
-    commands: list[str] = field(default_factory=list)
+    terminals: list[str | None] = field(default_factory=list)
     _bashes: list[asyncio.subprocess.Process] = field(default_factory=list)
     host_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     user_key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
@@ -130,7 +130,7 @@ class Server:
 
     async def session(self, process: SSHServerProcess) -> None:
         """Serve one session."""
-        self.commands.append(process.command or "")
+        self.terminals.append(process.term_type)
         try:
             if self.silent:
                 await process.channel.wait_closed()

@@ -80,6 +80,11 @@ async def test_a_signal_is_a_return_code_above_128(shell):
     assert (await shell.run("kill -KILL $$")).returncode == 137
 
 
+async def test_a_hang_up_and_a_broken_pipe_end_neither_a_script_nor_the_shell(shell):
+    answer = await shell.run("kill -HUP $PPID $$; kill -PIPE $PPID $$; echo alive")
+    assert answer == Answer(0, b"alive\n", b"")
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -335,6 +335,7 @@ async def test_an_id_that_is_no_connection_is_a_host_of_the_ssh_config(server, t
     monkeypatch.setenv("HOME", str(tmp_path))
     assert (await shell_for("big-cluster").run("echo in")).stdout == b"in\n"
     assert server.logins == 1
+    assert server.terminals == [None]  # one would change line ends and echo what is sent
 
 
 async def test_closing_ends_the_connection_and_the_next_call_makes_a_new_one(shell, server):

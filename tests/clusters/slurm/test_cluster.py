@@ -1,9 +1,9 @@
-"""What only Slurm has: jobs that something else submitted."""
+"""What only Slurm has: jobs that something else submitted, and such that nobody wants any more."""
 
 from __future__ import annotations
 
 import pytest
-from backends import ended
+from backends import ended, until
 
 from opencompass_ops.clusters.base import JobState
 
@@ -23,3 +23,20 @@ async def test_a_job_submitted_elsewhere_is_seen_to_its_end_by_id_and_by_name(sl
 async def test_a_job_that_nobody_submitted_is_unknown(slurm_bench):
     found = await slurm_bench.open().poll(["job:999999", "name:no-such-job"])
     assert {status.state for status in found.values()} == {JobState.UNKNOWN}
+
+
+async def test_a_job_whose_cancel_never_reached_the_cluster_is_stopped_later(slurm_bench, testbed):
+    cluster = slurm_bench.open()
+    for token in ("oc-abcdef-run1-a-e1", "oc-abcdef-run1-b-e1", "oc-fedcba-run1-a-e1"):
+        await cluster.submit(slurm_bench.shell(token, "sleep 60"))
+    unwanted, wanted, of_another = "oc-abcdef-run1-a-e1", "oc-abcdef-run1-b-e1", "oc-fedcba-run1-a-e1"
+    for token in (unwanted, of_another):
+        wish = slurm_bench.run_dir / "jobs" / token / "history.jsonl"
+        wish.write_text('{"time": "2026-01-01", "cancel": "cleared"}\n')
+    await cluster.poll([wanted])
+    await until(lambda: unwanted not in testbed.run("squeue", "-h", "-o", "%j"))
+    live = testbed.run("squeue", "-h", "-o", "%j")
+    assert wanted in live
+    assert of_another in live
+    await cluster.cancel([wanted, of_another])
+    assert "oc-" not in testbed.run("squeue", "-h", "-o", "%j")

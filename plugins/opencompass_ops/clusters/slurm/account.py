@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -73,11 +74,17 @@ class Account:
 
     :param shell: where its commands are.
     :param state_dir: the account's folder on the cluster, "" for the default.
+    :ivar doomed: tokens that can never start, as Slurm said once.
+    :ivar queue: squeue's rows as they were at the last look.
+    :ivar reaped_at: loop time of the last look for jobs that nobody wants.
     """
 
     def __init__(self, shell: Shell, state_dir: str) -> None:
         self.shell = shell
         self.state_dir = state_dir
+        self.doomed: set[str] = set()
+        self.queue: Sequence[Row] = ()
+        self.reaped_at = -math.inf
         self._offsets: dict[str, int] = {}
         self._wanted: dict[str, bool] = {}
         self._turn = asyncio.Lock()
@@ -130,7 +137,8 @@ class Account:
         first = records[0]
         if first.number != 0:
             raise UnsureError(f"squeue: {' '.join(first.content.decode(errors='replace').split())}")
-        return Look(parse_squeue(first.content.decode(errors="replace")), self._traces(records[1:]))
+        self.queue = parse_squeue(first.content.decode(errors="replace"))
+        return Look(self.queue, self._traces(records[1:]))
 
     def _traces(self, records: Sequence[Record]) -> dict[str, Traces]:
         files: dict[str, dict[str, str]] = {}

@@ -102,8 +102,9 @@ def test_debug_shows_the_output_of_one_job_after_the_other(world: SmallWorld, ca
     overrides = [f"--model-override=path={world.checkpoint(name)}" for name in ("s1", "s2")]
     assert main(["run", world.config(), "--debug", "--max-num-workers", "2", *overrides]) == 0
     lines = capsys.readouterr().out.splitlines()
-    told = [line for line in lines if line.startswith(("s1/", "s2/", "loading"))]
+    told = [line for line in lines if re.match(r"loading|s[12]/sums: (job|done)", line)]
     shown = [re.sub(r"job oc-\S+-(infer|eval)-\S+", r"\1", line) for line in told]
+    assert any(re.match(r"s1/sums: oc-\S+ is succeeded \(job \d+\)", line) for line in lines)
     assert shown[:6] == [
         "s1/sums: infer",
         "loading s1",

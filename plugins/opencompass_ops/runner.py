@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opencompass_ops.clusters.base import JobStatus
 from opencompass_ops.clusters.budgets import may_retry
+from opencompass_ops.clusters.narration import Narrator
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
@@ -57,7 +61,7 @@ async def _run_shard(
             job = job_for(str(run_dir), shard.id)
             say(f"{shard.label}: job {job.token}")
             async with _followed(log_path(str(run_dir), shard.id) if live else None, say):
-                outcome = await run_job(job)
+                outcome = await run_job(job, on_status=partial(_tell, Narrator(job.token), say, shard.label))
             if outcome.ok:
                 break
             error = error_of(outcome, str(run_dir), shard.id)
@@ -67,6 +71,12 @@ async def _run_shard(
                 return str(error).splitlines()[0]
         say(f"{shard.label}: done")
         return ""
+
+
+def _tell(narrator: Narrator, say: Say, label: str, status: JobStatus) -> None:
+    """All but what the job prints: that is followed in its log, where somebody asked for it."""
+    for line in narrator.lines(replace(status, log="")):
+        say(f"{label}: {line}")
 
 
 @asynccontextmanager

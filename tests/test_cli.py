@@ -104,7 +104,7 @@ def test_debug_shows_the_output_of_one_job_after_the_other(world: SmallWorld, ca
     lines = capsys.readouterr().out.splitlines()
     told = [line for line in lines if re.match(r"loading|s[12]/sums: (job|done)", line)]
     shown = [re.sub(r"job oc-\S+-(infer|eval)-\S+", r"\1", line) for line in told]
-    assert any(re.match(r"s1/sums: oc-\S+ is succeeded \(job \d+\)", line) for line in lines)
+    assert any(re.match(r"s1/sums: oc-\S+ is succeeded \(\d+\)", line) for line in lines)
     assert shown[:6] == [
         "s1/sums: infer",
         "loading s1",

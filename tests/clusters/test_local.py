@@ -28,9 +28,9 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch) -> Bench:
+def bench(request, tmp_path, monkeypatch) -> Bench:
     monkeypatch.setenv("OPENCOMPASS_OPS_KILL_GRACE", "0.4")
-    return local(tmp_path)
+    return local(request, tmp_path)
 
 
 def die(*_args) -> None:

@@ -176,8 +176,13 @@ class SmallWorld:
         return {name: files.read(f"{folder}/{name}") for name in names}
 
 
-def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
-    """A world in ``folder``, with environment variables that lead every part of the program there."""
+def make_world(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str = sys.executable
+) -> Iterator[SmallWorld]:
+    """A world in ``folder``, with environment variables that lead every part of the program there.
+
+    :param interpreter: Python that runs the jobs.
+    """
     for name, path in {
         "OPENCOMPASS_OPS_HOME": folder,
         "OPENCOMPASS_OPS_CONFIG_DIR": folder / "configs",
@@ -186,9 +191,9 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallW
     }.items():
         monkeypatch.setenv(name, str(path))
     world = SmallWorld(folder)
-    interpreter = folder / "python"
-    interpreter.write_text(STAND_IN.format(python=sys.executable, folder=str(folder)))
-    interpreter.chmod(0o755)
+    stand_in = folder / "python"
+    stand_in.write_text(STAND_IN.format(python=interpreter, folder=str(folder)))
+    stand_in.chmod(0o755)
     world.cluster()
     world.rows()
     world.checkpoint("tiny")

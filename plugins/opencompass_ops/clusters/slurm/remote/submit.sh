@@ -71,7 +71,8 @@ clean=(env -i)
 for variable in PATH HOME USER LOGNAME LANG LC_ALL TZ SLURM_CONF; do
     [ -n "${!variable-}" ] && clean+=("$variable=${!variable}")
 done
-submit() { "${clean[@]}" timeout -k 5 40 sbatch "$@" 9>&-; }
+# sbatch hands its umask on to slurmd, which makes the log with it.
+submit() { (umask "$mask" && exec "${clean[@]}" timeout -k 5 40 sbatch "$@" 9>&-); }
 IFS= read -r secrets
 rm -f "$state/secrets/$token"
 [ "$secrets" -gt 0 ] && head -c "$secrets" > "$state/secrets/$token"

@@ -63,8 +63,8 @@ check: lint ## the inner loop: lint and the fast tests
 test: lint ## every check and every test but the soak
 	@$(BIN)/pytest -m "not soak"
 
-soak: install ## the tests that take longer; they write docs/soak.md
-	@$(BIN)/pytest -m soak
+soak: install ## the tests that take longer, and all faults; they write docs/soak.md and docs/faults.md
+	@$(BIN)/pytest -m "soak or fault" --fault-table
 
 clean: ## remove what runs and tools made, the virtualenv included
 	@rm -rf $(VENV) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist data/demo

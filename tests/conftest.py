@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 
 from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packages, testbed
-from soak_table import record, soak_rows
+from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sessionfinish
+from soak_table import record, soak_table
 
-__all__ = ["_swept", "inference_image", "make_testbed", "record", "slurm_packages", "soak_rows", "testbed"]  # fixtures
+# fixtures and hooks
+__all__ = [
+    "_swept",
+    "inference_image",
+    "make_testbed",
+    "pytest_addoption",
+    "pytest_runtest_makereport",
+    "pytest_sessionfinish",
+    "record",
+    "slurm_packages",
+    "soak_table",
+    "testbed",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 

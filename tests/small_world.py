@@ -20,8 +20,9 @@ from opencompass_ops.results.report import Report
 from opencompass_ops.runner import run_plan
 from opencompass_ops.summarize import summarize
 
-# Stands for the jobs' interpreter: an infer job answers every row with its reference and loads no model; it waits
-# while a file asks for it. Everything else is the real program.
+# Stands for the jobs' interpreter: an infer job answers every row with its reference and loads no model. It waits while
+# the file "hold" is there, once it has answered as many rows as that says, and notes each answer in its job's folder.
+# Everything else is the real program.
 STAND_IN = """#!{python}
 import os, sys, time
 from pathlib import Path
@@ -34,20 +35,35 @@ from inference.__main__ import main
 from inference.build import build_requests
 from inference.datasets import load_rows
 from inference.journal import Answer
+from opencompass_ops.contract import layout
+
+token = sys.argv[sys.argv.index("--token") + 1]
+
+def is_held(progress):
+    try:
+        return progress.done >= int(Path({folder!r}, "hold").read_text() or 0)
+    except FileNotFoundError:
+        return False
 
 def work(files, spec, parts, progress, finish):
     print("loading", spec.model_abbr, flush=True)
-    while Path({folder!r}, "hold").exists():
-        time.sleep(0.05)
-    if Path({folder!r}, "fail-" + spec.model_abbr).exists():
-        raise RuntimeError("this job was told to fail")
     for part in parts:
+        known = journal.read(files, spec.model_abbr, part)
+        progress.done += len(known)
         rows = load_rows(part.dataset, spec.data_dir)
         asked = build_requests(spec.model, part.dataset, rows, part.total, part.start, part.stop)
         with journal.Journal(files, spec.model_abbr, part) as book:
-            book.append(Answer(number, {{"origin_prompt": request.prompt, "prediction": request.gold,
-                                       "gold": request.gold}}) for number, request in enumerate(asked))
-        progress.done += part.count
+            for number, request in enumerate(asked):
+                if number in known:
+                    continue
+                while is_held(progress):
+                    time.sleep(0.05)
+                if Path({folder!r}, "fail-" + spec.model_abbr).exists():
+                    raise RuntimeError("this job was told to fail")
+                book.append([Answer(number, {{"origin_prompt": request.prompt, "prediction": request.gold,
+                                             "gold": request.gold}})])
+                files.append(layout.job(token, "answered"), part.name + " " + str(number))
+                progress.done += 1
         finish(part)
 
 inference.infer.import_work = lambda: SimpleNamespace(work=work)
@@ -152,10 +168,13 @@ class SmallWorld:
             raise RuntimeError(str(failed))
         return prepared, summarize(prepared.run_dir, database_url=self.url)
 
-    def hold(self) -> Path:
-        """Infer jobs wait until the returned file is unlinked."""
+    def hold(self, after: int = 0) -> Path:
+        """Infer jobs wait until the returned file is unlinked.
+
+        :param after: how many rows each answers before it waits.
+        """
         gate = self.folder / "hold"
-        gate.touch()
+        gate.write_text(str(after))
         return gate
 
     def runs(self) -> list[Path]:

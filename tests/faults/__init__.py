@@ -1,0 +1,1 @@
+"""The fault matrix: what machines and people do to jobs on a real Slurm, and what must hold all the same."""

@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FAST := not model and not process and not airflow and not slurm and not live and not soak
 
-ifneq ($(CLUSTER),local)
-$(error CLUSTER=$(CLUSTER) is not known; only CLUSTER=local exists so far)
+ifeq ($(filter local slurm,$(CLUSTER)),)
+$(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
 .PHONY: help install lock demo cluster-up cluster-down airflow check test soak lint format clean
@@ -34,8 +34,8 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml h
 lock: ## write constraints.txt from the requirement files
 	@$(PYTHON) -m scripts.lock
 
-demo: install ## train a tiny model, evaluate its checkpoints through Airflow, check the scores
-	@$(BIN)/python -m demo
+demo: install ## evaluate the checkpoints of a tiny model through Airflow, check the scores (CLUSTER=slurm: as Slurm jobs)
+	@CLUSTER=$(CLUSTER) $(BIN)/python -m demo
 
 cluster-up: install ## start a Slurm with sshd on loopback, to try things on; needs its Debian packages
 	@PYTHONPATH=tests $(BIN)/python -m cluster up

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo.place import Place, place
 from demo.verdict import Learned, read_scores, verdict
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -18,9 +19,6 @@ from scripts.airflow_rest import StateCounts
 from scripts.embedded import EmbeddedAirflow
 
 DAG = "opencompass_eval"
-FOLDER = Path(".demo").absolute()
-CHECKPOINTS = FOLDER / "checkpoints"
-DATA = Path.cwd()  # ./data/demo, where the shipped config looks
 RUN_SECONDS = 900  # far more than it takes, for machines that are busy with other things
 
 
@@ -28,12 +26,15 @@ def main() -> int:
     """The whole demo; returns 0 when the scores are what they should be."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     start = time.monotonic()
-    # in a process of its own, so that torch's memory is free again before Airflow starts
-    subprocess.run([sys.executable, "-m", "demo.train", "--out", str(CHECKPOINTS), "--data", str(DATA)], check=True)
-    print("Starting Airflow (about 20 s)", flush=True)
-    with EmbeddedAirflow(Path(".airflow"), port=int(os.environ.get("PORT", "0"))) as airflow:
-        summary = evaluate(airflow)
-    run_dir = Path(summary["run_dir"])
+    with place(os.environ.get("CLUSTER", "local")) as where:
+        # in a process of its own, so that torch's memory is free again before Airflow starts
+        train = [sys.executable, "-m", "demo.train", "--out", str(where.trained), "--data", str(where.data)]
+        subprocess.run(train, check=True)
+        checkpoints = where.bring(sorted(where.trained.glob("step-*")))
+        print("Starting Airflow (about 20 s)", flush=True)
+        with EmbeddedAirflow(Path(".airflow"), port=int(os.environ.get("PORT", "0")), env=where.env) as airflow:
+            summary = evaluate(airflow, where, checkpoints)
+        run_dir = where.keep(Path(summary["run_dir"]))
     files = LocalFiles(run_dir)
     plan = Plan.from_json(files.read(layout.PLAN))
     print(f"\n{summary['table']}\n\n{summary['coverage']}\n{reused(plan)}")
@@ -42,13 +43,13 @@ def main() -> int:
     return 0 if all(one.ok for one in learned) else 1
 
 
-def evaluate(airflow: EmbeddedAirflow) -> dict[str, Any]:
+def evaluate(airflow: EmbeddedAirflow, where: Place, checkpoints: list[Path]) -> dict[str, Any]:
     """Trigger the DAG on every checkpoint and wait; returns what ``summarize`` left as its XCom.
 
     :raises RuntimeError: the run failed; the message names the tasks and their page.
     """
     airflow.rest.wait_for_dag(DAG)
-    run = airflow.rest.trigger(DAG, params(sorted(CHECKPOINTS.glob("step-*"))))
+    run = airflow.rest.trigger(DAG, params(where, checkpoints))
     print(f"Evaluating; watch it on {airflow.url}/dags/{DAG} (user {airflow.user}, password {airflow.password})")
     seen: StateCounts = {}
 
@@ -63,12 +64,12 @@ def evaluate(airflow: EmbeddedAirflow) -> dict[str, Any]:
     return dict(airflow.rest.request("GET", entry)["value"])
 
 
-def params(checkpoints: list[Path]) -> dict[str, Any]:
+def params(where: Place, checkpoints: list[Path]) -> dict[str, Any]:
     """What the form would send: one override per checkpoint, two jobs at once."""
     return {
         "config": "eval_demo",
-        "cluster": "local",
-        "work_dir": str(FOLDER / "outputs"),
+        "cluster": where.cluster,
+        "work_dir": str(where.outputs),
         "max_num_workers": 2,
         "model_overrides": [{"path": str(checkpoint)} for checkpoint in checkpoints],
     }

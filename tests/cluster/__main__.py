@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,16 +10,8 @@ from pathlib import Path
 from cluster import packages
 from cluster.blueprint import Options
 from cluster.packages import Verdict
-from cluster.settings import SSH_HOST
 from cluster.testbed import Testbed
-
-USAGE = """  as a user           ssh -F {folder}/ssh/config {host} sinfo
-  as administrator    SLURM_CONF={folder}/etc/slurm.conf squeue
-  for Airflow         export AIRFLOW_CONN_TESTBED="$(cat {folder}/connection.json)"
-  shared folder       {folder}/shared  (group {group})
-  Python of the jobs  {python}
-  logs                {folder}/log
-  take it down        make cluster-down"""
+from cluster.usage import offer
 
 
 def main() -> int:
@@ -53,8 +44,7 @@ def up(folder: Path, options: Options) -> int:
         print(f"Slurm is up in {time.monotonic() - start:.1f} s: {len(bed.bed.nodes)} nodes, {options.gpus} GPUs each")
     else:
         print("Slurm is up already")
-    (folder / "connection.json").write_text(json.dumps(bed.airflow_connection()))
-    print(USAGE.format(folder=folder, host=SSH_HOST, group=bed.bed.group, python=bed.python))
+    print(offer(bed))
     return 0
 
 

@@ -73,7 +73,7 @@ def test_the_form_refuses_a_value_of_the_wrong_type(dag):
     ("path", "kwargs"),
     [
         ("opencompass_ops.triggers.shard.ShardTrigger", {"job": {"token": "oc-1"}, "try_number": 2}),
-        ("opencompass_ops.triggers.job.JobTrigger", {"cluster": {"name": "local"}, "token": "oc-1"}),
+        ("opencompass_ops.triggers.job.JobTrigger", {"cluster": {"name": "local"}, "jobs": ["oc-1"]}),
     ],
 )
 def test_a_trigger_can_be_rebuilt_in_another_process(path, kwargs):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from backends import ended, until
 
-from opencompass_ops.clusters.base import JobState
+from opencompass_ops.clusters.base import Admission, JobState
+from opencompass_ops.clusters.resources import Resources
 
 pytestmark = pytest.mark.slurm
 
@@ -40,3 +43,18 @@ async def test_a_job_whose_cancel_never_reached_the_cluster_is_stopped_later(slu
     assert of_another in live
     await cluster.cancel([wanted, of_another])
     assert "oc-" not in testbed.run("squeue", "-h", "-o", "%j")
+
+
+async def test_a_job_in_a_hidden_partition_is_seen_too(slurm_bench, testbed):
+    token = f"oc-{uuid.uuid4().hex[:12]}"
+    cluster = slurm_bench.open()
+    testbed.run("scontrol", "update", "PartitionName=scav", "Hidden=YES")
+    try:
+        request = slurm_bench.shell(token, "sleep 60", resources=Resources(partition="scav"))
+        assert await cluster.submit(request) is Admission.ACCEPTED
+        await until(lambda: testbed.run("squeue", "--all", "-h", "-t", "R", "-o", "%j").count(token))
+        assert (await cluster.poll([token]))[token].state is JobState.RUNNING
+        await cluster.cancel([token])
+        assert token not in testbed.run("squeue", "--all", "-h", "-o", "%j")
+    finally:
+        testbed.run("scontrol", "update", "PartitionName=scav", "Hidden=NO")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.slurm import queue
-from opencompass_ops.clusters.slurm.queue import choose, parse_config, parse_sacct, parse_show_job, parse_squeue
+from opencompass_ops.clusters.slurm.queue import choose, parse_config, parse_partitions, parse_sacct, parse_squeue
 from opencompass_ops.clusters.slurm.rows import End, Ending, Row
 from opencompass_ops.clusters.slurm.states import BASES, FLAGS, is_live, status_of
 from opencompass_ops.errors import UnsureError
@@ -91,27 +91,6 @@ def test_saccts_real_answer_is_read():
     assert "a|b" in rows
 
 
-def test_scontrols_real_answer_is_read_though_the_name_imitates_it():
-    row = parse_show_job((GOLDEN / "show_job_22.05.8.txt").read_text())
-    assert row == Row(
-        "41",
-        "my JobState=X name",
-        "FAILED",
-        "NonZeroExitCode",
-        Ending(143),
-        0,
-        "n01",
-        "gpu",
-        "2026-11-21T14:11:23",
-        "eval",
-    )
-
-
-@pytest.mark.parametrize("text", ["", "slurm_load_jobs error: Invalid job id specified", "JobId=1 JobName=x"])
-def test_no_answer_of_scontrol_is_no_row(text):
-    assert parse_show_job(text) is None
-
-
 @given(st.lists(ROWS, max_size=6))
 def test_squeue_rows_come_back_whole(rows):
     assert parse_squeue("".join(squeue_line(row) + "\n" for row in rows)) == rows
@@ -164,7 +143,7 @@ def test_an_empty_list_is_an_answer(parse):
 
 def test_commands_survive_a_shell():
     commands = [queue.SQUEUE, *queue.sacct_argvs(["1", "2"]), queue.sacct_names_argv(["a.b"], 24)]
-    for argv in (*commands, queue.SHOW_CONFIG, queue.show_job_argv("7")):
+    for argv in (*commands, queue.SHOW_CONFIG, queue.SHOW_PARTITIONS):
         assert shlex.split(shlex.join(argv)) == list(argv)
     assert "|" in shlex.join(queue.SQUEUE)
 
@@ -173,6 +152,11 @@ def test_accounting_is_asked_about_300_jobs_at_once():
     argvs = queue.sacct_argvs([str(number) for number in range(650)])
     assert [len(argv[-1].split(",")) for argv in argvs] == [300, 300, 50]
     assert queue.sacct_argvs([]) == []
+
+
+def test_partitions_whose_jobs_make_room_are_told_from_the_others():
+    assert parse_partitions((GOLDEN / "show_partition_22.05.8.txt").read_text()) == {"scav", "requeue"}
+    assert parse_partitions("slurm_load_partitions error: Unable to contact slurm controller") == frozenset()
 
 
 def test_what_a_site_says_of_itself_is_read():

@@ -16,7 +16,15 @@ from opencompass_ops.clusters.config import Account as Key
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Answer, Shell, shell_for
 from opencompass_ops.clusters.slurm.finding import Traces
-from opencompass_ops.clusters.slurm.queue import SQUEUE, parse_sacct, parse_squeue, sacct_argvs, sacct_names_argv
+from opencompass_ops.clusters.slurm.queue import (
+    SHOW_PARTITIONS,
+    SQUEUE,
+    parse_partitions,
+    parse_sacct,
+    parse_squeue,
+    sacct_argvs,
+    sacct_names_argv,
+)
 from opencompass_ops.clusters.slurm.rows import Row
 from opencompass_ops.errors import UnsureError
 
@@ -85,6 +93,7 @@ class Account:
         self.doomed: set[str] = set()
         self.queue: Sequence[Row] = ()
         self.reaped_at = -math.inf
+        self._preemptible: frozenset[str] | None = None
         self._offsets: dict[str, int] = {}
         self._wanted: dict[str, bool] = {}
         self._turn = asyncio.Lock()
@@ -122,6 +131,15 @@ class Account:
             except UnsureError as error:
                 log.warning("%s", error)
         return rows
+
+    async def preemptible(self) -> frozenset[str]:
+        """Partitions whose jobs may have to make room; asked once, none where nobody answers."""
+        if self._preemptible is None:
+            answer = await self.shell.run('exec "$@"', SHOW_PARTITIONS)
+            if answer.returncode != 0:
+                return frozenset()
+            self._preemptible = parse_partitions(answer.stdout.decode(errors="replace"))
+        return self._preemptible
 
     def forget(self, token: str) -> None:
         """The job is over; nobody reads its log on."""

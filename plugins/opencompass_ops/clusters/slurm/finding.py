@@ -46,11 +46,13 @@ class Finding:
     """One token's evidence.
 
     :param traces: None when nothing was ever submitted under the token.
+    :param preemptible: whether the job's partition may have cancelled it to make room.
     """
 
     token: str
     traces: Traces | None
     choice: Choice = field(default_factory=lambda: Choice(None))
+    preemptible: bool = False
 
     @classmethod
     def of(cls, token: str, rows: Sequence[Row], traces: Traces | None) -> Finding:
@@ -81,18 +83,25 @@ class Finding:
         """The sum of all evidence."""
         if self.traces is None:
             return JobStatus(JobState.UNKNOWN, NEVER)
-        status = status_of(self.choice.row, self._end, job_id=self.traces.job_id)
+        status = status_of(self.choice.row, self._end, job_id=self.traces.job_id, preemptible=self.preemptible)
         if "cancelled" in self.traces.files and not self.waits and status.state is not JobState.SUCCEEDED:
             status = replace(status, state=JobState.CANCELLED, reason="cancelled")
         return replace(status, progress=self.traces.progress, log=self.traces.log)
 
-    def explained(self, past: Sequence[Row]) -> Finding:
-        """With accounting's rows; one of another job that had the same id before does not count."""
+    def explained(self, past: Sequence[Row], preemptible: frozenset[str] = frozenset()) -> Finding:
+        """With accounting's rows; one of another job that had the same id before does not count.
+
+        Nor does one that still lives: accounting may miss the end of a job that the queue has forgotten.
+
+        :param preemptible: partitions whose jobs may have to make room.
+        """
         if self.traces is None or not self.asks_accounting:
             return self
-        mine = (row for row in past if row.job_id == self.traces.job_id and row.token == self.token)
-        row = next(mine, None)
-        return replace(self, choice=replace(self.choice, row=row)) if row else self
+        ended = (row for row in past if row.token == self.token and not is_live(row))
+        row = next((row for row in ended if row.job_id == self.traces.job_id), None)
+        if row is None:
+            return self
+        return replace(self, choice=replace(self.choice, row=row), preemptible=row.partition in preemptible)
 
     @property
     def _end(self) -> End | None:

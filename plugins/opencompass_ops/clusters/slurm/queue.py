@@ -22,14 +22,12 @@ _ACCOUNTING_FIELDS = ("JobIDRaw", "State", "ExitCode", "NodeList", "Partition", 
 _ALL_STATES = "BF,CA,CD,DL,F,NF,OOM,PD,PR,R,RQ,RS,RV,S,TO"
 _IDS_AT_ONCE = 300
 _ROW = re.compile(r"\d+\|")
-_SHOWN = re.compile(
-    r"JobId=(?P<job_id>\d+) .*?JobName=(?P<name>.*) UserId=(?P<user>[^( ]*)\S* .* JobState=(?P<state>\S+) "
-    r"Reason=(?P<reason>\S+) .*Restarts=(?P<restarts>\d+) .*ExitCode=(?P<ending>\S+) .*SubmitTime=(?P<submitted>\S+) "
-    r".*Partition=(?P<partition>\S+) .* NodeList=(?P<node>\S*)"
-)
+_PARTITION = re.compile(r"^PartitionName=(\S+) .*\bPreemptMode=(\S+)", re.MULTILINE)
 
-SQUEUE = ("squeue", "-h", "-t", "all", "--me", "-O", ",".join(f"{field}:|" for field in _QUEUE_FIELDS))
-"""All jobs of the account, those that ended within MinJobAge included; the suffix keeps values from being cut."""
+SQUEUE = ("squeue", "-h", "-a", "-t", "all", "--me", "-O", ",".join(f"{field}:|" for field in _QUEUE_FIELDS))
+"""All jobs of the account, ended ones (for MinJobAge) and those of hidden partitions too; no value is cut."""
+
+SHOW_PARTITIONS = ("scontrol", "show", "partition", "-o")
 
 SHOW_CONFIG = ("scontrol", "show", "config")
 
@@ -50,11 +48,6 @@ def sacct_names_argv(names: Sequence[str], hours: int) -> tuple[str, ...]:
     return (*_sacct(), "-S", f"now-{hours}hours", "-E", "now", "-s", _ALL_STATES, f"--name={','.join(names)}")
 
 
-def show_job_argv(job_id: str) -> tuple[str, ...]:
-    """Ask the controller for all it knows of one job."""
-    return ("scontrol", "show", "job", "-o", job_id)
-
-
 def parse_squeue(text: str) -> list[Row]:
     """Read the answer to :data:`SQUEUE`; lines that are no rows (a name with a newline) are left out.
 
@@ -71,23 +64,9 @@ def parse_sacct(text: str) -> list[Row]:
     return _rows("sacct", text, len(_ACCOUNTING_FIELDS), _accounting_row)
 
 
-def parse_show_job(text: str) -> Row | None:
-    """Read the answer to :func:`show_job_argv`; None when it is none."""
-    found = _SHOWN.match(text.strip())
-    if found is None:
-        return None
-    return Row(
-        job_id=found["job_id"],
-        name=found["name"],
-        state=found["state"],
-        reason=_reason(found["reason"]),
-        ending=Ending.from_text(found["ending"]),
-        restarts=int(found["restarts"]),
-        node=node_name(found["node"]),
-        partition=found["partition"],
-        submitted=found["submitted"],
-        user=found["user"],
-    )
+def parse_partitions(text: str) -> frozenset[str]:
+    """Read the answer to :data:`SHOW_PARTITIONS`: the partitions whose jobs may have to make room."""
+    return frozenset(name for name, mode in _PARTITION.findall(text) if mode != "OFF")
 
 
 @dataclass(frozen=True, slots=True)

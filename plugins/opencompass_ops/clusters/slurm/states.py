@@ -109,6 +109,11 @@ def needs_accounting(row: Row) -> bool:
     return row.state.strip() in ("CANCELLED", BASES["CANCELLED"].code)
 
 
+def may_be_preemption(row: Row) -> bool:
+    """Whether it depends on its partition what this end means: root cancels, and so does Slurm to make room."""
+    return _canceller(row) == _ROOT
+
+
 def _of_row(row: Row, end: End | None, preemptible: bool) -> JobStatus:
     names = _names(row.state)
     if not _known(names):
@@ -143,12 +148,17 @@ def _completed(row: Row) -> JobStatus:
 
 
 def _cancelled(row: Row, preemptible: bool) -> JobStatus:
-    who = re.search(r" by (\d+)", row.state)
-    if who is None:
+    if not _canceller(row):
         return _status(JobState.CANCELLED, "cancelled; the queue does not say by whom", row)
-    if who[1] == _ROOT and preemptible:
+    if preemptible and may_be_preemption(row):
         return _status(JobState.PREEMPTED, "preempted: cancelled by Slurm in a preemptible partition", row)
-    return _status(JobState.CANCELLED, f"cancelled by user id {who[1]}", row)
+    return _status(JobState.CANCELLED, f"cancelled by user id {_canceller(row)}", row)
+
+
+def _canceller(row: Row) -> str:
+    """The user id that accounting names, "" when it names none."""
+    who = re.search(r"CANCELLED by (\d+)", row.state)
+    return who[1] if who else ""
 
 
 def _failed(row: Row, end: End | None) -> JobStatus:

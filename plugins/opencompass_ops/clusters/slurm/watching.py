@@ -12,7 +12,7 @@ from opencompass_ops.clusters.slurm.account import Account, Look
 from opencompass_ops.clusters.slurm.finding import Finding
 from opencompass_ops.clusters.slurm.foreign import ids_and_names, is_foreign, row_of
 from opencompass_ops.clusters.slurm.rows import Row
-from opencompass_ops.clusters.slurm.states import is_live, needs_accounting, status_of
+from opencompass_ops.clusters.slurm.states import is_live, may_be_preemption, needs_accounting, status_of
 from opencompass_ops.clusters.slurm.stopping import ask_to_stop
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ async def _findings(account: Account, look: Look, tokens: Iterable[str]) -> list
     if not forgotten:
         return found
     past = await account.explain(forgotten)
-    return [finding.explained(past) for finding in found]
+    preemptible = await account.preemptible() if any(may_be_preemption(row) for row in past) else frozenset()
+    return [finding.explained(past, preemptible) for finding in found]
 
 
 async def _cancel_surplus(account: Account, job_ids: Sequence[str]) -> None:
@@ -79,7 +80,7 @@ async def _doubted(account: Account, finding: Finding, umask: str) -> JobStatus:
     status, token = finding.status, finding.token
     if status.state.is_terminal:
         account.forget(token)
-    if status.state is not JobState.REFUSED or not finding.waits:
+    if not (status.state.is_terminal and finding.waits):
         account.doomed.discard(token)
         return status
     if token not in account.doomed:

@@ -5,7 +5,7 @@ set -u
 state=${1:-$HOME/.opencompass-ops}
 mkdir -p "$state" && exec 9> "$state/lock"
 flock -w 45 9 || exit 75
-queue=$(squeue --me -h -o '%A|%j') || exit 1
+queue=$(squeue --me -a -h -o '%A|%j') || exit 1
 ids=()
 while read -r token; do
     job_dir=

@@ -35,7 +35,7 @@ flock -w 45 9 || answer UNSURE "another submission holds $state/lock"
 # The queue as it was at most two seconds ago, with what was submitted since: admission may wait, the controller not suffer.
 queue=$state/queue
 look() {
-    squeue --me -h -o '%A|%T|%k|%j' > "$queue.$$" 2> "$queue.err" || answer UNSURE "squeue: $(tr '\n' ' ' < "$queue.err")"
+    squeue --me -a -h -o '%A|%T|%k|%j' > "$queue.$$" 2> "$queue.err" || answer UNSURE "squeue: $(tr '\n' ' ' < "$queue.err")"
     mv -f "$queue.$$" "$queue"
     put "$queue.time" "$(now)"
 }
@@ -52,7 +52,7 @@ adopt "$(mine)"
 [ -e "$job_dir/claim/holder" ] && adopt "$(cat "$job_dir/claim/holder")"
 if [ -e "$job_dir/slurm.intent" ]; then
     # A refused submission leaves a FAILED row that never had a node (seen on 22.05): that one is nobody's job.
-    ended=$(squeue --me -h -t all -o '%A|%T|%N|%j' 2>&1) || answer UNSURE "squeue: $ended"
+    ended=$(squeue --me -a -h -t all -o '%A|%T|%N|%j' 2>&1) || answer UNSURE "squeue: $ended"
     since=$(recall "$job_dir/slurm.intent")
     past=$(sacct -X -n -P -S "$(date -d "@$since" +%Y-%m-%dT%H:%M:%S)" --name="$name" -o JobIDRaw,State,NodeList,JobName 2> /dev/null)
     adopt "$(printf '%s\n%s\n' "$ended" "$past" | awk -F'|' -v t=".$token" '

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.__main__ import params, progress, reused
+from demo.place import Place
 from demo.verdict import read_scores, verdict
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -81,5 +82,7 @@ def test_progress_names_only_what_has_begun() -> None:
 
 
 def test_every_checkpoint_becomes_an_override() -> None:
-    asked = params([Path("/c/step-000000"), Path("/c/step-000100")])
+    where = Place("somewhere", data=Path("/d"), outputs=Path("/o"))
+    asked = params(where, [Path("/c/step-000000"), Path("/c/step-000100")])
+    assert (asked["cluster"], asked["work_dir"]) == ("somewhere", "/o")
     assert asked["model_overrides"] == [{"path": "/c/step-000000"}, {"path": "/c/step-000100"}]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 
 import pytest
-from backends import ended, until
+from backends import ended, until, with_config
 
 from opencompass_ops.clusters.base import Admission, JobState
 from opencompass_ops.clusters.resources import Resources
+from opencompass_ops.errors import JobRefused
 
 pytestmark = pytest.mark.slurm
 
@@ -58,3 +61,23 @@ async def test_a_job_in_a_hidden_partition_is_seen_too(slurm_bench, testbed):
         assert token not in testbed.run("squeue", "--all", "-h", "-o", "%j")
     finally:
         testbed.run("scontrol", "update", "PartitionName=scav", "Hidden=NO")
+
+
+async def test_secrets_of_jobs_that_never_started_do_not_stay_on_the_cluster(slurm_bench, testbed, monkeypatch):
+    connection = testbed.airflow_connection()
+    connection["extra"]["secrets"] = {"HF_TOKEN": "canary"}
+    monkeypatch.setenv("AIRFLOW_CONN_BED", json.dumps(connection))
+    bench = with_config(slurm_bench, secrets=("HF_TOKEN",))
+    cluster, state = bench.open(), Path(bench.config.state_dir)
+    testbed.run("scontrol", "update", "partitionname=scav", "state=down")
+    waits = bench.shell("oc-waits-e1", "true", resources=Resources(partition="scav"))
+    await cluster.submit(waits)
+    assert (state / "secrets" / "oc-waits-e1").read_text() == "HF_TOKEN=canary\0"
+    testbed.cancel_jobs()
+    testbed.run("scontrol", "update", "partitionname=scav", "state=up")
+    (state / "queue").unlink()  # else the next submission believes what it saw less than two seconds ago
+    await cluster.submit(bench.shell("oc-runs-e1", "echo $HF_TOKEN | md5sum"))
+    await ended(cluster, "oc-runs-e1")
+    with pytest.raises(JobRefused):
+        await cluster.submit(bench.shell("oc-refused-e1", "true", num_gpus=99))
+    assert list((state / "secrets").iterdir()) == []

@@ -38,6 +38,10 @@ look() {
     squeue --me -a -h -o '%A|%T|%k|%j' > "$queue.$$" 2> "$queue.err" || answer UNSURE "squeue: $(tr '\n' ' ' < "$queue.err")"
     mv -f "$queue.$$" "$queue"
     put "$queue.time" "$(now)"
+    # A job removes its secrets when it starts; those of one that was cancelled before would stay.
+    for secret in "$state"/secrets/*; do
+        [ ! -e "$secret" ] || grep -q "\.${secret##*/}\$" "$queue" || rm -f "$secret"
+    done
 }
 [ -e "$job_dir/slurm.intent" ] || [ ! -e "$queue" ] || [ $(($(now) - $(recall "$queue.time"))) -ge 2 ] && look
 adopt() {
@@ -78,7 +82,9 @@ rm -f "$state/secrets/$token"
 [ "$secrets" -gt 0 ] && head -c "$secrets" > "$state/secrets/$token"
 shared tee "$job_dir/slurm.sh" > /dev/null
 if [ -n "$test" ]; then
-    said=$(submit --test-only --job-name=opencompass-ops.test "$@" "$job_dir/slurm.sh" 2>&1) || answer SBATCH $? test "$said"
+    said=$(submit --test-only --job-name=opencompass-ops.test "$@" "$job_dir/slurm.sh" 2>&1)
+    code=$?
+    [ "$code" -eq 0 ] || { rm -f "$state/secrets/$token"; answer SBATCH "$code" test "$said"; }
 fi
 printf '%s\n%s\n%s\n' "$job_dir" "$log" "$(stat -c %s "$log" 2> /dev/null || echo 0)" > "$state/jobs/$token"
 rm -f "$job_dir/slurm.missed"

@@ -145,8 +145,10 @@ def install(packages: Mapping[str, tuple[str, ...]]) -> None:
     :raises RuntimeError: apt-get failed, or something is still missing; the message says which and why.
     """
     with no_services(POLICY):
-        _apt("update")
-        _apt("install", "--yes", "--no-install-recommends", *missing(packages))
+        stale = _apt("update")  # a source of somebody else's may be gone, and the packages be there all the same
+        failed = _apt("install", "--yes", "--no-install-recommends", *missing(packages))
+    if failed:
+        raise RuntimeError("; ".join(filter(None, (failed, stale))))
     if left := missing(packages):
         raise RuntimeError(f"installed, and still missing: {' '.join(left)}")
 
@@ -172,10 +174,14 @@ def no_services(policy: Path) -> Iterator[None]:
             policy.unlink()
 
 
-def _apt(*arguments: str) -> None:
+def _apt(*arguments: str) -> str:
+    """Run apt-get; returns what went wrong, "" when nothing did."""
     waiting = ["-o", f"DPkg::Lock::Timeout={APT_SECONDS}", "-o", "APT::Update::Error-Mode=any"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         output(["apt-get", "--quiet", *waiting, *arguments], environment, timeout=APT_SECONDS)
-    except subprocess.TimeoutExpired as late:
-        raise RuntimeError(f"apt-get {arguments[0]} took more than {APT_SECONDS} s: {late.stderr!r}") from late
+    except RuntimeError as error:
+        return f"apt-get {arguments[0]}: {error}"
+    except subprocess.TimeoutExpired:
+        return f"apt-get {arguments[0]} took more than {APT_SECONDS} s"
+    return ""

@@ -146,7 +146,9 @@ def classify(error: Exception) -> Ending:
         message = (
             f"out of GPU memory: lower the model's batch_size or max_seq_len, or give it more num_gpus ({message})"
         )
-    retryable = bool(getattr(error, "retryable", not isinstance(error, codec.SchemaError)))
+    if isinstance(error, PermissionError):
+        message = f"{message}; give the account that runs the jobs access to it"
+    retryable = bool(getattr(error, "retryable", not isinstance(error, (codec.SchemaError, PermissionError))))
     return Ending(FAILED if retryable else REFUSED, name, message, retryable)
 
 

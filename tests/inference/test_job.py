@@ -214,6 +214,13 @@ def test_no_torch_is_imported_before_there_is_something_to_infer(repo):
     assert done.stdout.strip() == "[]"
 
 
+def test_a_file_that_may_not_be_read_is_not_tried_again():
+    ending = job.classify(PermissionError(13, "Permission denied", "/models/model.safetensors"))
+    assert not ending.retryable
+    assert "/models/model.safetensors" in ending.error
+    assert "give the account that runs the jobs access to it" in ending.error
+
+
 def test_classification_keeps_what_a_worker_said():
     ending = job.classify(job.parallel.WorkerFailed("worker 1: no", "InputProblem", retryable=False))
     assert (ending.returncode, ending.error_type, ending.retryable) == (2, "InputProblem", False)

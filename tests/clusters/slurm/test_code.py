@@ -15,7 +15,7 @@ import pytest
 from opencompass_ops.clusters.shell import Answer
 from opencompass_ops.clusters.slurm import code
 from opencompass_ops.errors import JobRefused, UnsureError
-from tests.clusters.slurm.scripts import cluster
+from tests.clusters.slurm.script_site import cluster
 
 
 class Bash:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.slurm.script import job_script
 from opencompass_ops.errors import JobRefused
-from tests.clusters.slurm.scripts import SHAPES, SHOW, TOKEN, Site, cluster, golden, request
+from tests.clusters.slurm.script_site import SHAPES, SHOW, TOKEN, Site, cluster, golden, request
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 NASTY = st.sampled_from(

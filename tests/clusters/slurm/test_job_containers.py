@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.slurm.script import job_script
 from opencompass_ops.errors import JobRefused
-from tests.clusters.slurm.scripts import TOKEN, Site, cluster, request
+from tests.clusters.slurm.script_site import TOKEN, Site, cluster, request
 
 # Writes one line of JSON per call: program, words, environment. Makes the files and images that it is asked for.
 STAND_IN = f"""#!{sys.executable} -IS

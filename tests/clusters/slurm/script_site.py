@@ -57,7 +57,7 @@ _LAUNCHERS = {"torchrun": "pytorch", "srun": "slurm"}
 
 
 def golden(shape: str) -> str:
-    """The script of one way to run a job; ``python -m tests.clusters.slurm.scripts`` writes all of them anew."""
+    """The script of one way to run a job; ``python -m tests.clusters.slurm.script_site`` writes all of them anew."""
     values = {**_SITE, **SHAPES[shape]}
     if "container" in values:
         values["container"] = {**values["container"], "mounts": {"/models": "/models:ro"}}

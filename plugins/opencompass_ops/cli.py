@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from opencompass_ops import __version__
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import OpsError
-from opencompass_ops.planning.params import add_arguments, from_arguments
+from opencompass_ops.planning.params import OF_CLUSTER, add_arguments, from_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     attach.add_argument("run_dir", type=Path)
     attach.add_argument("--debug", action="store_true", help="one shard at a time with its output")
     attach.set_defaults(command=_attach)
+    doctor = commands.add_parser("doctor", help="look at a cluster from the login to a job, and say what to mend")
+    doctor.add_argument("cluster", help="name of a cluster config")
+    doctor.add_argument("--weights", default="", help="a checkpoint's folder, as jobs see it")
+    doctor.add_argument("--gpus", type=int, help="GPUs of the trial job (default: the cluster config's)")
+    doctor.add_argument("--wait", type=float, default=300, help="seconds the trial job may wait and run (default 300)")
+    add_arguments(doctor, OF_CLUSTER)
+    doctor.set_defaults(command=_doctor)
     checkpoints = commands.add_parser("checkpoints", help="which checkpoints were evaluated, and how far")
     checkpoints.set_defaults(command=_checkpoints)
     leaderboard = commands.add_parser("leaderboard", help="the stored scores, best first")
@@ -123,6 +131,24 @@ def _interrupted(run_dir: Path) -> int:
     else:
         print(f"\nThe jobs go on. Attach again with:\n  opencompass-ops attach {run_dir}")
     return 130
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.asked import cluster_for
+    from opencompass_ops.clusters.findings import report
+    from opencompass_ops.clusters.shell import run_to_end
+    from opencompass_ops.doctor import examine, visit
+    from opencompass_ops.planning.request import Request
+    from opencompass_ops.prepare import absolute, load_cluster
+
+    asked = Request.from_params({"config": "none", **from_arguments(arguments, OF_CLUSTER)})
+    config = cluster_for(asked, load_cluster(arguments.cluster))
+    config = replace(config, data_dir=str(absolute(config.data_dir)) if config.data_dir else "")
+    if arguments.gpus is not None:
+        config = replace(config, resources=replace(config.resources, num_gpus=arguments.gpus))
+    trial = visit(config, absolute(config.work_dir), weights=arguments.weights, seconds=arguments.wait)
+    is_well = run_to_end(examine(trial, tell=lambda finding: _say(report([finding]))))
+    return 0 if is_well else 1
 
 
 def _checkpoints(_: argparse.Namespace) -> int:

@@ -152,15 +152,15 @@ def _alive(tokens: Sequence[str]) -> str:
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
-    return str(_absolute(cluster.data_dir))
+    return str(absolute(cluster.data_dir))
 
 
 def _work_dir(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
     asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
-    return _absolute(asked)
+    return absolute(asked)
 
 
-def _absolute(path: str) -> Path:
+def absolute(path: str) -> Path:
     """Relative paths start at ``OPENCOMPASS_OPS_HOME``: a worker's current folder is Airflow's affair."""
     return (Path(os.environ.get("OPENCOMPASS_OPS_HOME", Path.cwd())) / Path(path).expanduser()).absolute()
 

@@ -339,6 +339,9 @@ PARAMETERS = (
     ),
 )
 
+OF_CLUSTER = tuple(parameter for parameter in PARAMETERS if parameter.section == RESOURCES)
+"""What is asked of the cluster, under the names of ``clusters.resources``."""
+
 BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -360,17 +363,17 @@ def _default(parameter: Parameter) -> dict[str, Any]:
     return {"default": list(parameter.default) if parameter.kind == "array" else parameter.default}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add every parameter to a command line."""
-    for parameter in PARAMETERS:
+def add_arguments(parser: argparse.ArgumentParser, parameters: Sequence[Parameter] = PARAMETERS) -> None:
+    """Add parameters to a command line."""
+    for parameter in parameters:
         parameter.add_argument(parser)
 
 
-def from_arguments(namespace: argparse.Namespace) -> dict[str, Any]:
+def from_arguments(namespace: argparse.Namespace, parameters: Sequence[Parameter] = PARAMETERS) -> dict[str, Any]:
     """The params that a parsed command line says, as the form would send them."""
     return {
         parameter.name: [] if value is None and parameter.kind == "array" else value
-        for parameter in PARAMETERS
+        for parameter in parameters
         for value in [getattr(namespace, parameter.name)]
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from opencompass_ops.contract.layout import safe_name
 from opencompass_ops.errors import InputError
-from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, RESOURCES, Parameter, nearest
+from opencompass_ops.planning.params import BY_NAME, OF_CLUSTER, OVERRIDE_FIELDS, PARAMETERS, Parameter, nearest
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class Request:
     @property
     def resources(self) -> dict[str, Any]:
         """What is asked of the cluster, under the names of ``clusters.resources``; only what was said."""
-        names = [parameter.name for parameter in PARAMETERS if parameter.section == RESOURCES]
-        return {name: value for name in names if (value := getattr(self, name))}
+        return {parameter.name: value for parameter in OF_CLUSTER if (value := getattr(self, parameter.name))}
 
     def to_params(self) -> dict[str, Any]:
         """The params that :meth:`from_params` reads, as plain JSON values."""

@@ -193,6 +193,16 @@ def test_a_relative_checkpoint_is_looked_for_where_the_data_is_and_planned_as_it
     assert configured.weights_id == chosen.weights_id
 
 
+def test_relative_folders_of_a_cluster_start_at_home_for_every_process(
+    world: SmallWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world.cluster("relative", "work_dir = 'outputs'\ndata_dir = '.'\n")
+    monkeypatch.chdir(tmp_path)
+    plan = world.prepare(world.config(), dry_run=True, cluster="relative").plan
+    assert plan.cluster["work_dir"] == str(world.folder / "outputs")
+    assert plan.cluster["data_dir"] == str(world.folder)
+
+
 def test_a_dry_run_leaves_nothing_behind(world: SmallWorld):
     prepared = world.prepare(world.config(), dry_run=True)
     assert prepared.plan.shards

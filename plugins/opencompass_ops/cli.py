@@ -143,7 +143,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     asked = Request.from_params({"config": "none", **from_arguments(arguments, OF_CLUSTER)})
     config = cluster_for(asked, load_cluster(arguments.cluster))
-    config = replace(config, data_dir=str(absolute(config.data_dir)) if config.data_dir else "")
     if arguments.gpus is not None:
         config = replace(config, resources=replace(config.resources, num_gpus=arguments.gpus))
     trial = visit(config, absolute(config.work_dir), weights=arguments.weights, seconds=arguments.wait)

@@ -120,7 +120,7 @@ def prepare(
 
 
 def load_cluster(name: str) -> ClusterConfig:
-    """The cluster config of this name.
+    """The cluster config of this name, its folders absolute: every process of the run must mean the same ones.
 
     :raises ConfigError: there is none, or it is wrong; the message lists what there is.
     """
@@ -130,7 +130,7 @@ def load_cluster(name: str) -> ClusterConfig:
         raise ConfigError(loaded.error)
     config = ClusterConfig.from_values(path.stem, loaded.values)
     open_cluster(config)  # its kind must exist and honour every setting, before anything is looked at
-    return config
+    return replace(config, work_dir=_at_home(config.work_dir), data_dir=_at_home(config.data_dir))
 
 
 def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
@@ -158,6 +158,10 @@ def _data_dir(cluster: ClusterConfig) -> str:
 def _work_dir(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
     asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
     return absolute(asked)
+
+
+def _at_home(folder: str) -> str:
+    return str(absolute(folder)) if folder else ""
 
 
 def absolute(path: str) -> Path:

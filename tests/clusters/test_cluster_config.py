@@ -12,6 +12,7 @@ from opencompass_ops.clusters.base import Cluster
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.local import LocalCluster
 from opencompass_ops.clusters.registry import open_cluster
+from opencompass_ops.clusters.slurm.cluster import SlurmCluster
 from opencompass_ops.errors import ConfigError
 
 FULL = {
@@ -192,8 +193,10 @@ def test_an_unknown_kind_lists_the_known_ones(kind):
         open_cluster(ClusterConfig.from_values("mine", {"kind": kind}))
 
 
-def test_the_shipped_local_cluster_is_valid(repo):
-    settings = runpy.run_path(str(repo / "include/configs/clusters/local.py"))
+@pytest.mark.parametrize(
+    ("name", "kind"), [("local", LocalCluster), ("slurm", SlurmCluster), ("slurm_ssh", SlurmCluster)]
+)
+def test_the_shipped_clusters_are_valid(repo, name, kind):
+    settings = runpy.run_path(str(repo / f"include/configs/clusters/{name}.py"))
     values = {key: value for key, value in settings.items() if not key.startswith("__")}
-    config = ClusterConfig.from_values("local", values)
-    assert isinstance(open_cluster(config), LocalCluster)
+    assert isinstance(open_cluster(ClusterConfig.from_values(name, values)), kind)

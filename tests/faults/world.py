@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cluster import accounts
 from cluster.testbed import Testbed
+from faults.evidence import Evidence
 from faults.template import Template, answers
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import close_shells
@@ -149,21 +147,16 @@ class World:
         self.bed.cancel_jobs()
 
 
-@dataclass
-class Run:
-    """One run directory.
+class Run(Evidence):
+    """One run directory and who drives it.
 
-    :param said: what the driver printed.
+    :param folder: the run directory.
     """
 
-    world: World
-    folder: Path
-    said: list[str] = field(default_factory=list)
-
-    @cached_property
-    def plan(self) -> Plan:
-        """What it will do."""
-        return Plan.from_json((self.folder / layout.PLAN).read_bytes())
+    def __init__(self, world: World, folder: Path) -> None:
+        super().__init__(world.bed, folder)
+        self.world = world
+        self.said: list[str] = []
 
     @property
     def jobs(self) -> list[Job]:
@@ -191,52 +184,12 @@ class Run:
             await asyncio.wait([task])
 
     async def assert_exactly_once(self) -> None:
-        """Every row was answered once, by one job that ended well, as in the undisturbed run; nothing is left."""
-        for shard in self.plan.shards:
-            ended_well = [token for token in self.tokens(shard.id) if self.exit_code(token) == 0]
-            assert len(ended_well) == 1, f"{shard.id}: {ended_well}"
-            assert len(self.lines(ended_well[0], "starts")) == 1
-            answered = [line for token in self.tokens(shard.id) for line in self.lines(token, "answered")]
-            assert len(answered) == len(set(answered)) == shard.rows, answered
-        assert answers(self.folder) == self.world.template.answers
-        await self.assert_nothing_left()
-
-    async def assert_nothing_left(self) -> None:
-        """No live job in the queue, no process of the jobs' user."""
-        bed = self.world.bed
-        await until(lambda: not bed.run("squeue", "-h", "-t", "PD,R,S,CG"), "an empty queue")
+        """All that must hold after every fault."""
         await close_shells()
-        if bed.bed.is_private:
-            uid = accounts.ids(bed.user)[0]
-            await until(lambda: not accounts.processes(uid), "the end of every process")
-
-    def tokens(self, shard: str = "") -> list[str]:
-        """Submissions, of one shard or of all, by epoch."""
-        found = [path.name for path in (self.folder / "jobs").glob(f"*-{shard}*")]
-        return sorted(found, key=lambda token: int(token.rpartition("-e")[2]))
-
-    def lines(self, token: str, name: str) -> list[str]:
-        """A file of a job's folder."""
-        path = self.folder / layout.job(token, name)
-        return path.read_text().splitlines() if path.exists() else []
-
-    def exit_code(self, token: str) -> int | None:
-        """Of the exit record; None while there is none."""
-        path = self.folder / layout.exit_record(token)
-        return int(json.loads(path.read_text())["returncode"]) if path.exists() else None
-
-    def verdicts(self, shard: str) -> list[str]:
-        """Class and reason of each submission that was concluded, oldest first."""
-        lines = (json.loads(line) for token in self.tokens(shard) for line in self.lines(token, "history.jsonl"))
-        verdicts = [line["verdict"] for line in lines if "verdict" in line]
-        return [f"{verdict['state']}: {verdict['error_type']}: {verdict['reason']}" for verdict in verdicts]
-
-    def rows(self, token: str = "") -> list[Row]:
-        """What the controller remembers of the run's jobs, or of one token's."""
-        shown = self.world.bed.run("squeue", "-h", "-t", "all", "-o", "%A|%T|%N|%j")
-        rows = [Row(job_id, name, state, node=node) for job_id, state, node, name in map(_fields, shown.splitlines())]
-        tokens = [token] if token else self.tokens()
-        return sorted((row for row in rows if row.token in tokens), key=lambda row: int(row.job_id))
+        self.assert_each_shard_ended_well_once()
+        self.assert_each_row_was_answered_once()
+        assert answers(self.folder) == self.world.template.answers
+        self.assert_nothing_is_left()
 
     async def running(self, count: int, answered: int = 0) -> list[Row]:
         """Wait until so many jobs have claimed their tokens and answered so many rows each; their rows."""
@@ -247,10 +200,6 @@ class Run:
 
         await until(is_so, f"{count} running jobs")
         return [row for row in self.rows() if row.state == "RUNNING"]
-
-
-def _fields(line: str) -> list[str]:
-    return line.split("|", 3)
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:

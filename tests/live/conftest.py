@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_world import DAG, GATE, World
+from live_world import DAG, World, write_gate
+from slurm_world import SlurmWorld
 
+from cluster.testbed import Testbed
 from scripts.embedded import EmbeddedAirflow
 
 
@@ -18,14 +20,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
     from demo.model import make_model, make_tokenizer, save
 
     folder = tmp_path_factory.mktemp("world")
-    gates = folder / "gates"
-    gates.mkdir()
     tokenizer = make_tokenizer(f"{n}+{n + 1}={(2 * n + 1) % 97}" for n in range(400))
     for seed, name in enumerate(("model", "second-model")):
         save(make_model(tokenizer, seed), tokenizer, folder / name)
-    gate = folder / "gate.py"
-    gate.write_text(GATE.format(python=sys.executable, folder=str(gates)))
-    gate.chmod(0o755)
+    gate = write_gate(folder / "gate.py", folder / "gates", sys.executable, sys.executable)
     clusters = folder / "configs" / "clusters"
     clusters.mkdir(parents=True)
     (clusters / "gated.py").write_text(
@@ -42,12 +40,18 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
     }
     with EmbeddedAirflow(folder / "airflow", env=env, cache=repo / ".cache") as airflow:
         airflow.rest.wait_for_dag(DAG)
-        yield World(airflow, folder, gates)
+        yield World(airflow, folder, place=folder)
+
+
+@pytest.fixture(scope="session")
+def slurm_world(world: World, testbed: Testbed) -> SlurmWorld:
+    """The same Airflow with a Slurm behind a login node."""
+    return SlurmWorld.beside(world, testbed)
 
 
 @pytest.fixture(autouse=True)
 def _open_gates(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
-    if "world" in request.fixturenames:
-        for gate in request.getfixturevalue("world").gates.iterdir():
+    for name in {"world", "slurm_world"} & set(request.fixturenames):
+        for gate in request.getfixturevalue(name).gates.iterdir():
             gate.unlink()

@@ -29,7 +29,7 @@ while any((folder / ("hold-" + name)).exists() for name in (shard, "all")) and "
     time.sleep(0.05)
 if (folder / ("fail-" + shard)).exists():
     sys.exit("this job was told to fail")
-os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+os.execv({program!r}, [{program!r}, *sys.argv[1:]])
 """
 
 EVAL = """
@@ -47,37 +47,64 @@ datasets = [dict(
 
 @dataclass
 class World:
-    """The running Airflow and what the tests need to move it."""
+    """The running Airflow and what the tests need to move it.
+
+    :param folder: configs and the results database.
+    :param place: models, data, gates and outputs, where the jobs see them too.
+    :param cluster: name of the cluster config, whose ``python`` is the gate.
+    :param kind: its kind.
+    """
 
     airflow: EmbeddedAirflow
     folder: Path
-    gates: Path
+    place: Path
+    cluster: str = "gated"
+    kind: str = "local"
+
+    @property
+    def gates(self) -> Path:
+        """Files at which jobs wait."""
+        return self.place / "gates"
 
     @property
     def second_model(self) -> Path:
         """A copy of the model with other weights."""
-        return self.folder / "second-model"
+        return self.place / "second-model"
+
+    @property
+    def infer(self) -> str:
+        """The task whose instances are the infer shards."""
+        return f"infer_{self.kind}"
 
     def config(self, name: str, rows: int, *, out: int = 2, batch: int = 8) -> str:
         """Write an evaluation of ``rows`` rows; returns the config's path."""
-        data = self.folder / "data" / name
+        data = self.place / "data" / name
         data.mkdir(parents=True, exist_ok=True)
         # Other questions for each name: what one test answered must not be reused by the next.
         lines = [json.dumps({"question": f"{name} {n}+{n + 1}=", "answer": str(2 * n + 1)}) for n in range(rows)]
         for split in ("train", "test"):
             (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
         path = self.folder / "configs" / f"eval_{name}.py"
-        path.write_text(EVAL.format(model=str(self.folder / "model"), data=str(data), out=out, batch=batch))
+        path.write_text(EVAL.format(model=str(self.place / "model"), data=str(data), out=out, batch=batch))
         return str(path)
 
     def start(self, config: str, **params: Any) -> str:
         """Trigger a run with the form's params; returns the run id."""
-        work_dir = str(self.folder / "outputs" / Path(config).stem)
-        return self.airflow.rest.trigger(DAG, {"config": config, "cluster": "gated", "work_dir": work_dir, **params})
+        work_dir = str(self.place / "outputs" / Path(config).stem)
+        asked = {"config": config, "cluster": self.cluster, "work_dir": work_dir}
+        return self.airflow.rest.trigger(DAG, asked | params)
 
     def wait(self, run: str, timeout: float = 240) -> str:
         """The run's final state."""
         return self.airflow.rest.wait(DAG, run, timeout=timeout)
+
+    def assert_green(self, run: str, timeout: float = 240) -> None:
+        """Wait for the run's end; the failure shows what its failed tasks said last."""
+        if self.wait(run, timeout) == "success":
+            return
+        failed = [ti for ti in self.airflow.rest.instances(DAG, run) if ti["state"] == "failed"]
+        said = [self.log(run, ti["task_id"], ti["map_index"], ti["try_number"])[-3000:] for ti in failed[:3]]
+        pytest.fail("\n".join([f"{run}: {len(failed)} tasks failed", *said]))
 
     def instances(self, run: str, task: str) -> list[dict[str, Any]]:
         """Task instances of one task, by map index."""
@@ -141,6 +168,19 @@ class World:
             return self.airflow.rest.request("GET", path)
         except RuntimeError:
             return None
+
+
+def write_gate(path: Path, gates: Path, python: str, program: str) -> Path:
+    """Write a stand-in for the interpreter of jobs.
+
+    :param gates: where it looks for the files that hold or fail a job.
+    :param python: runs it.
+    :param program: what it becomes.
+    """
+    gates.mkdir(exist_ok=True)
+    path.write_text(GATE.format(python=python, folder=str(gates), program=program))
+    path.chmod(0o755)
+    return path
 
 
 def until(ask: Callable[[], Any], what: str, timeout: float = 90) -> Any:

@@ -1,0 +1,80 @@
+"""What a run left behind: in its directory, in the scheduler, among the processes."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+from cluster import accounts
+from cluster.daemons import wait_until
+from cluster.testbed import Testbed
+from opencompass_ops.clusters.slurm.rows import Row
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.plan import Plan
+
+SECONDS = 60
+
+
+class Evidence:
+    """Of one run directory.
+
+    :param bed: where its jobs ran.
+    """
+
+    def __init__(self, bed: Testbed, folder: Path) -> None:
+        self.bed = bed
+        self.folder = folder
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What was to be done."""
+        return Plan.from_json((self.folder / layout.PLAN).read_bytes())
+
+    def tokens(self, shard: str = "") -> list[str]:
+        """Submissions, of one shard or of all, by epoch."""
+        found = [path.name for path in (self.folder / "jobs").glob(f"*-{shard}*")]
+        return sorted(found, key=lambda token: int(token.rpartition("-e")[2]))
+
+    def lines(self, token: str, name: str) -> list[str]:
+        """A file of a job's folder."""
+        path = self.folder / layout.job(token, name)
+        return path.read_text().splitlines() if path.exists() else []
+
+    def exit_code(self, token: str) -> int | None:
+        """Of the exit record; None while there is none."""
+        path = self.folder / layout.exit_record(token)
+        return int(json.loads(path.read_text())["returncode"]) if path.exists() else None
+
+    def verdicts(self, shard: str) -> list[str]:
+        """State, class and reason of each submission that was concluded, oldest first."""
+        lines = (json.loads(line) for token in self.tokens(shard) for line in self.lines(token, "history.jsonl"))
+        verdicts = [line["verdict"] for line in lines if "verdict" in line]
+        return [f"{verdict['state']} {verdict['error_type']}: {verdict['reason']}" for verdict in verdicts]
+
+    def rows(self, token: str = "") -> list[Row]:
+        """What the controller remembers of the run's jobs, or of one token's, by job id."""
+        shown = [line.split("|", 3) for line in self.bed.run("squeue", "-ht", "all", "-o", "%A|%T|%N|%j").splitlines()]
+        rows = [Row(job_id, name, state, node=node) for job_id, state, node, name in shown]
+        tokens = [token] if token else self.tokens()
+        return sorted((row for row in rows if row.token in tokens), key=lambda row: int(row.job_id))
+
+    def assert_each_shard_ended_well_once(self) -> None:
+        """One submission of each shard started once and left a good exit record."""
+        for shard in (*self.plan.shards, *self.plan.evaluations):
+            ended_well = [token for token in self.tokens(shard.id) if self.exit_code(token) == 0]
+            assert len(ended_well) == 1, f"{shard.id}: {ended_well}"
+            assert len(self.lines(ended_well[0], "starts")) == 1
+
+    def assert_each_row_was_answered_once(self) -> None:
+        """No answer was lost or computed twice; the stand-in notes each."""
+        for shard in self.plan.shards:
+            answered = [line for token in self.tokens(shard.id) for line in self.lines(token, "answered")]
+            assert len(answered) == len(set(answered)) == shard.rows, answered
+
+    def assert_nothing_is_left(self) -> None:
+        """No live job in the queue, no process of a job."""
+        wait_until("the queue is empty", lambda: not self.bed.run("squeue", "-ht", "PD,R,S,CG"), SECONDS)
+        if self.bed.bed.is_private:
+            uid = accounts.ids(self.bed.user)[0]
+            wait_until("no process is left", lambda: not accounts.processes(uid), SECONDS)

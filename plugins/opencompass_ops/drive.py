@@ -107,6 +107,7 @@ class Job:
             "cluster": self.config.name,
             "token": self.token,
             "run_dir": self.run_dir,
+            "shard": self.shard,
             "log": str(self.files.path(_log(self.spec))),
         }
 

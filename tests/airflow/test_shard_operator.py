@@ -74,7 +74,10 @@ def context(try_number: int = 1, retry: int = 0) -> Any:
     xcoms: dict[str, Any] = {}
     states: dict[str, Any] = {}
     push = lambda key, value: xcoms.update({key: value})  # noqa: E731
-    ti = SimpleNamespace(try_number=try_number, max_tries=20, xcom_push=push, xcoms=xcoms)
+    ti = SimpleNamespace(
+        try_number=try_number, max_tries=20, xcom_push=push, xcoms=xcoms,
+        dag_id="d", run_id="manual__2026-01-01T00:00:00+00:00", task_id="infer_slurm", map_index=3,
+    )  # fmt: skip
     return {"ti": ti, "params": {"retry": retry}, "task_state_store": SimpleNamespace(set=states.__setitem__)}
 
 
@@ -102,8 +105,19 @@ def test_before_the_job_is_known_the_xcom_names_cluster_token_and_log(run_dir):
         "cluster": "here",
         "token": trigger.job["token"],
         "run_dir": run_dir,
+        "shard": SHARD,
         "log": f"{run_dir}/logs/infer/tiny/data.out",
     }
+
+
+def test_the_link_to_the_jobs_log_is_there_while_the_task_is_deferred(run_dir, monkeypatch):
+    from opencompass_ops.operators.links import JobLogLink
+
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/sub")
+    given = context()
+    deferral(run_dir, given)
+    place = "dag_id=d&run_id=manual__2026-01-01T00%3A00%3A00%2B00%3A00&task_id=infer_slurm&map_index=3"
+    assert given["ti"].xcoms[JobLogLink.xcom_key] == f"https://airflow.example/sub/opencompass-ops/log?{place}"
 
 
 def test_the_execution_timeout_also_counts_while_the_task_is_deferred(run_dir):

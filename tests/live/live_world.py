@@ -124,6 +124,13 @@ class World:
         body = self.airflow.rest.request("GET", path)["value"]
         return json.loads(body) if isinstance(body, str) and body[:1] in "{[" else body
 
+    def maybe_xcom(self, run: str, task: str, key: str, map_index: int, having: str) -> Any:
+        """One XCom value of a mapped instance once it has a field; None before."""
+        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}?map_index={map_index}"
+        body = (self._maybe(path) or {}).get("value")
+        value = json.loads(body) if isinstance(body, str) else body
+        return value if value and value.get(having) else None
+
     def log(self, run: str, task: str, map_index: int = -1, attempt: int = 1) -> str:
         """The task's log as the UI shows it."""
         path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
-from live_world import World
+from live_world import DAG, World, until
 
 pytestmark = pytest.mark.live
 
@@ -52,3 +53,24 @@ def test_one_of_eight_shards_fails_for_good(world: World):
     summary = world.log(run, "summarize")
     assert "1/2" in summary
     assert "sums_2" in summary
+
+
+def test_the_job_and_its_log_can_be_seen_while_it_runs_by_who_may_see_the_dag(world: World):
+    gate = world.hold()
+    run = world.start(world.config("seen", rows=16))
+    job = until(lambda: world.maybe_xcom(run, "infer_local", "job", 0, having="job_id"), "the job's id")
+    assert job["cluster"] == "gated"
+    assert job["token"] in (world.run_dir(run) / "jobs" / job["token"]).name
+    path = f"dags/{DAG}/dagRuns/{run}/taskInstances/infer_local/links"
+    links = world.airflow.rest.request("GET", path, params={"map_index": 0})["extra_links"]
+    address = links["Job log"]
+    assert httpx.get(address, trust_env=False).status_code == 401
+    signed_in = {"Authorization": f"Bearer {world.airflow.rest.token()}"}
+    page = httpx.get(address, headers=signed_in, trust_env=False)
+    assert page.status_code == 200, page.text
+    assert f"job_id   {job['job_id']}\n" in page.text
+    gate.unlink()
+    assert world.wait(run) == "success"
+    assert "answered 16 items" in httpx.get(address, headers=signed_in, trust_env=False).text
+    skipped = [world.instances(run, task)[0]["state"] for task in ("infer_slurm", "eval_slurm")]
+    assert skipped == ["skipped", "skipped"]

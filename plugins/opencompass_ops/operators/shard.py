@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
 
+from opencompass_ops.operators.links import JOB_KEY, LOG_KEY, JobLogLink
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -30,6 +32,7 @@ class ShardOperator(BaseOperator):
 
     cluster_kind: ClassVar[str]
     template_fields: Sequence[str] = ("run_dir", "shard", "title")
+    operator_extra_links = (JobLogLink(),)
 
     def __init__(self, *, run_dir: str, shard: str, title: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -94,9 +97,11 @@ class ShardOperator(BaseOperator):
 
         job = job_for(self.run_dir, self.shard)
         context["task_state_store"].set("job", {"token": job.token, "epoch": job.epoch, "run_dir": self.run_dir})
-        context["ti"].xcom_push(key="job", value=job.facts)
+        ti = context["ti"]
+        ti.xcom_push(key=JOB_KEY, value=job.facts)
+        ti.xcom_push(key=LOG_KEY, value=JobLogLink().get_link(self, ti_key=ti))
         self.log.info("%s: waiting for job %s; it writes to %s", self.title, job.token, job.facts["log"])
-        trigger = ShardTrigger(job=job.to_values(), try_number=context["ti"].try_number)
+        trigger = ShardTrigger(job=job.to_values(), try_number=ti.try_number)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
 
     @contextmanager

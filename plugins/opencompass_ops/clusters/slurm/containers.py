@@ -219,7 +219,7 @@ def _engine(container: Container, inside: Inside) -> Start:
         (program, "load", "--input", container.archive) if container.archive else (program, "pull", container.image)
     )
     flags = [
-        *("run", "--rm", "--interactive", "--network=host", "--ipc=host", "--security-opt=label=disable"),
+        *("run", "--rm", "--interactive", "--network=host", "--shm-size=8g", "--security-opt=label=disable"),
         *("--stop-signal=SIGTERM", f"--workdir={inside.work}", "--env=HOME=/tmp", f"--env={variables.GUARD}=1"),
         *(f"--volume={outside}:{within}" for outside, within in inside.mounts),
         *(f"--env={name}" for name in (inside.names if by_index else _numbered(inside))),

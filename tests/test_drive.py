@@ -199,6 +199,21 @@ async def test_a_shard_cancelled_while_it_waits_for_a_slot_never_starts(plan_run
     assert starts(second) == 0
 
 
+async def test_a_shard_that_another_process_concluded_as_failed_while_it_waits_never_starts(plan_run):
+    run_dir = plan_run("time.sleep(60)", "answer()", max_num_workers=1)
+    first, second = (drive.job_for(run_dir, f"infer-{number:04}") for number in range(2))
+    running = asyncio.create_task(drive.run_job(first))
+    await until(lambda: starts(first))
+    waiting = asyncio.create_task(drive.run_job(second))
+    await until(lambda: second.files.exists(layout.history(second.token)))
+    refused = Outcome(second.token, 1, JobState.FAILED, "no such partition", "JobRefused", retryable=False)
+    attempts.conclude(second.files, refused)
+    await drive.cancel_job(first, reason="enough")
+    await running
+    assert await waiting == refused
+    assert starts(second) == 0
+
+
 async def test_a_cancel_that_was_asked_but_not_finished_is_finished_by_the_next_coroutine(plan_run):
     run_dir = plan_run("time.sleep(60)")
     job = drive.job_for(run_dir, "infer-0000")

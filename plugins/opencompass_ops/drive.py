@@ -329,7 +329,7 @@ async def _admitted(job: Job, seen: OnStatus) -> bool:
         if not await cluster.find(job.token):
             async with poller_for(job.config).gate(job.group):
                 await _submit(job, request, seen)
-        if not attempts.cancel_asked(job.files, job.token):
+        if not _is_unwanted(job):
             return True
         await cluster.cancel([job.token])
         return await cluster.find(job.token) is not None
@@ -337,10 +337,16 @@ async def _admitted(job: Job, seen: OnStatus) -> bool:
     return await _surely(admit, f"{job.token}: not known whether the cluster has it")
 
 
+def _is_unwanted(job: Job) -> bool:
+    """Whether somebody asked to stop it, or another process has concluded that it failed, e.g. was refused."""
+    concluded = attempts.verdict(job.files, job.token)
+    return bool(attempts.cancel_asked(job.files, job.token)) or (concluded is not None and not concluded.ok)
+
+
 async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
-    """Ask until the cluster takes the job or somebody cancels it."""
+    """Ask until the cluster takes the job or nobody wants it any more."""
     pause = 0.0
-    while not attempts.cancel_asked(job.files, job.token):
+    while not _is_unwanted(job):
         if await cluster_for(job.config).submit(request) is not Admission.FULL:
             return
         if not pause:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from opencompass_ops.clusters.slurm.account import Account
@@ -20,10 +19,11 @@ async def stop(account: Account, tokens: Sequence[str], umask: str) -> None:
     :param umask: for the marks in their folders, which keep them from being started later.
     :raises UnsureError: jobs are still there, or nobody answers.
     """
-    began = time.monotonic()
+    now = asyncio.get_running_loop().time
+    began = now()
     pause = 0.2
-    while left := await ask_to_stop(account, tokens, umask, insist=time.monotonic() - began > _INSIST_SECONDS):
-        if time.monotonic() - began > _STOP_SECONDS:
+    while left := await ask_to_stop(account, tokens, umask, insist=now() - began > _INSIST_SECONDS):
+        if now() - began > _STOP_SECONDS:
             raise UnsureError(f"jobs {', '.join(left)} are still queued after scancel; look at them with squeue")
         await asyncio.sleep(pause)
         pause = min(pause * 2, 2.0)

@@ -43,7 +43,7 @@ look() {
         [ ! -e "$secret" ] || grep -q "\.${secret##*/}\$" "$queue" || rm -f "$secret"
     done
 }
-[ -e "$job_dir/slurm.intent" ] || [ ! -e "$queue" ] || [ $(($(now) - $(recall "$queue.time"))) -ge 2 ] && look
+[ -e "$job_dir/slurm.intent" ] || [ ! -e "$queue.time" ] || [ $(($(now) - $(recall "$queue.time"))) -ge 2 ] && look
 adopt() {
     [ -n "$1" ] || return 0
     shared put "$job_dir/slurm.job" "$1"
@@ -90,6 +90,9 @@ printf '%s\n%s\n%s\n' "$job_dir" "$log" "$(stat -c %s "$log" 2> /dev/null || ech
 rm -f "$job_dir/slurm.missed"
 shared put "$job_dir/slurm.intent" "$(now)"
 sync -f "$job_dir/slurm.intent" 2> /dev/null
+# Should the answer get lost, nobody counts by a queue that lacks this job.
+looked=$(recall "$queue.time")
+rm -f "$queue.time"
 id=$(submit --parsable "--job-name=$name" "--comment=opencompass-ops:$group" "$@" "$job_dir/slurm.sh" 2> "$state/sbatch.err")
 code=$?
 id=${id%%;*}
@@ -98,4 +101,5 @@ if [ "$code" -ne 0 ] || [ -z "$id" ]; then
 fi
 shared put "$job_dir/slurm.job" "$id"
 printf '%s|PENDING|opencompass-ops:%s|%s\n' "$id" "$group" "$name" >> "$queue"
+put "$queue.time" "$looked"
 answer ACCEPTED "$id"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ import time
 
 from opencompass_ops.contract import variables
 
-_GRACE_SECONDS = 60.0
+_GRACE_SECONDS = 10.0
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -22,7 +23,8 @@ def guard_stdin() -> None:
 def _watch() -> None:
     while os.read(0, 4096):
         pass
-    print("whoever started this job is gone; it ends", flush=True)
+    with contextlib.suppress(OSError):  # the reader of its output may be gone too
+        print("whoever started this job is gone; it ends", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_SECONDS)
     os._exit(_KILLED)

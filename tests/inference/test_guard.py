@@ -35,6 +35,13 @@ def test_a_job_ends_when_its_keeper_is_gone(repo):
     assert job.returncode == -15
 
 
+def test_a_job_ends_too_when_nobody_reads_what_it_prints(repo):
+    job = start(repo, **{variables.GUARD: "1"})
+    job.stdout.close()
+    job.stdin.close()
+    assert job.wait(20) == -15
+
+
 def test_a_job_that_is_not_told_to_does_not_care(repo):
     job = start(repo)
     job.stdin.close()

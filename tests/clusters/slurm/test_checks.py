@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.clusters.slurm.script_site import cluster
 
 from opencompass_ops.clusters.findings import Finding
 from opencompass_ops.clusters.shell import Answer
 from opencompass_ops.clusters.slurm.checks import checks
+from tests.clusters.slurm.script_site import cluster
 from tests.clusters.slurm.test_code import Bash
 
 SINFO = b"gpu*|up|4|2-00:00:00|gpu:h100:8\ncpu|up|9|1-00:00:00|(null)\nold|drain|1|infinite|gpu:4\n"

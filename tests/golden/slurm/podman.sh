@@ -91,6 +91,11 @@ if ! podman image inspect localhost/inference:1 > /dev/null 2>&1; then
     fi
     exec 8>&-
 fi
+# A job that was killed outright could not remove its container.
+for oc_left in $(podman ps --all --filter=label=opencompass-ops --format '{{.Names}}'); do
+    oc_there=$(squeue --noheader --jobs="${oc_left##*.}" --format=%T 2>&1)
+    case $oc_there in '' | *'Invalid job id'*) podman rm --force -t 0 "$oc_left" ;; esac
+done > /dev/null 2>&1
 oc_container=$oc_token.$SLURM_JOB_ID
 
 oc_devices=()
@@ -106,8 +111,9 @@ coproc oc_run { exec podman \
     --rm \
     --interactive \
     --network=host \
-    --ipc=host \
+    --shm-size=8g \
     --security-opt=label=disable \
+    --label=opencompass-ops \
     --stop-signal=SIGTERM \
     --workdir=/work/20240101_000000 \
     --env=HOME=/tmp \

@@ -178,8 +178,14 @@ if ! {inspect} > /dev/null 2>&1; then
     fi
     exec 8>&-
 fi
+# A job that was killed outright could not remove its container.
+for oc_left in $({program} ps --all --filter=label={label} --format '{{{{.Names}}}}'); do
+    oc_there=$(squeue --noheader --jobs="${{oc_left##*.}}" --format=%T 2>&1)
+    case $oc_there in '' | *'Invalid job id'*) {remove} "$oc_left" ;; esac
+done > /dev/null 2>&1
 oc_container=$oc_token.$SLURM_JOB_ID
 """
+_LABEL = "opencompass-ops"
 _ROOTLESS = """
 oc_user=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -219,8 +225,9 @@ def _engine(container: Container, inside: Inside) -> Start:
         (program, "load", "--input", container.archive) if container.archive else (program, "pull", container.image)
     )
     flags = [
-        *("run", "--rm", "--interactive", "--network=host", "--ipc=host", "--security-opt=label=disable"),
-        *("--stop-signal=SIGTERM", f"--workdir={inside.work}", "--env=HOME=/tmp", f"--env={variables.GUARD}=1"),
+        *("run", "--rm", "--interactive", "--network=host", "--shm-size=8g", "--security-opt=label=disable"),
+        *(f"--label={_LABEL}", "--stop-signal=SIGTERM", f"--workdir={inside.work}"),
+        *("--env=HOME=/tmp", f"--env={variables.GUARD}=1"),
         *(f"--volume={outside}:{within}" for outside, within in inside.mounts),
         *(f"--env={name}" for name in (inside.names if by_index else _numbered(inside))),
         *(inside.gpu_args or ()),
@@ -236,16 +243,23 @@ def _engine(container: Container, inside: Inside) -> Start:
         words((container.image, *inside.argv[1:])),
     ]
     stop = f'{word(program)} stop -t {_STOP_SECONDS} "$oc_container"'
-    remove = f'{word(program)} rm --force {"-t 0 " if is_podman else ""}"$oc_container"'
+    remove = f"{word(program)} rm --force{' -t 0' if is_podman else ''}"
     return Start(
         _KEPT.format(command=_lines(*command)),
         before=(
             *([_ROOTLESS] if is_podman else [_DOCKER_USER]),
-            _ENGINE_IMAGE.format(inspect=inspect, load=load, file=_file_name(container.image)),
+            _ENGINE_IMAGE.format(
+                inspect=inspect,
+                load=load,
+                file=_file_name(container.image),
+                program=word(program),
+                label=_LABEL,
+                remove=remove,
+            ),
             devices,
         ),
         stop=(f'{{ {stop} || kill -TERM "$oc_child"; }} > /dev/null 2>&1 &',),
-        after=(f'[ -z "${{oc_container-}}" ] || {remove} > /dev/null 2>&1',),
+        after=(f'[ -z "${{oc_container-}}" ] || {remove} "$oc_container" > /dev/null 2>&1',),
     )
 
 

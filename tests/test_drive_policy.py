@@ -99,7 +99,7 @@ async def test_trouble_on_the_way_to_the_cluster_pauses_a_shard_and_never_fails_
         submit=[LostError("sbatch's answer"), Admission.ADOPTED],
         poll=[status("running"), *trouble, status("succeeded")],
     )
-    answer(job)
+    answer(job)  # in its job's folder: somebody began to submit it
     seen = []
     outcome = await drive.run_job(job, lambda told: seen.append(told.state))
     assert outcome.ok
@@ -107,6 +107,14 @@ async def test_trouble_on_the_way_to_the_cluster_pauses_a_shard_and_never_fails_
     assert cluster.calls.count("submit") == 2
     assert cluster.calls.index("submit") > 3  # nothing is submitted before find has answered
     assert cluster.calls[5] == "find"  # and after an unsure submission it is looked for before the next
+
+
+async def test_a_job_that_nobody_began_to_submit_is_looked_for_only_after_an_unsure_submission(job, monkeypatch):
+    cluster = use(
+        monkeypatch, submit=[LostError("sbatch's answer"), Admission.ADOPTED], poll=[status("failed", reason="its own")]
+    )
+    await drive.run_job(job)
+    assert cluster.calls == ["submit", "find", "submit", "poll"]
 
 
 async def test_a_lost_job_is_stopped_before_it_counts_as_lost(job, monkeypatch):

@@ -324,9 +324,14 @@ class _Observer:
 async def _admitted(job: Job, seen: OnStatus) -> bool:
     """Submit or adopt; False when the job shall not run, and does not."""
     request, cluster = build_request(job), cluster_for(job.config)
+    begun = job.was_submitted
 
     async def admit() -> bool:
-        if not await cluster.find(job.token):
+        nonlocal begun
+        # What nobody has begun to submit need not be looked for: that would be one more query for each new shard.
+        known = begun and await cluster.find(job.token)
+        begun = True
+        if not known:
             async with poller_for(job.config).gate(job.group):
                 await _submit(job, request, seen)
         if not _is_unwanted(job):

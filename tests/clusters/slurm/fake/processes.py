@@ -74,7 +74,13 @@ class Process:
         stage.tick()
         stdin, stdout, stderr = files
         self._popen = subprocess.Popen(
-            argv, env=dict(environment), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+            argv,
+            env=dict(environment),
+            cwd=environment["HOME"],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
         )
         self._end = os.pidfd_open(self._popen.pid)
 

@@ -83,6 +83,7 @@ class Account:
     :param shell: where its commands are.
     :param state_dir: the account's folder on the cluster, "" for the default.
     :ivar doomed: tokens that can never start, as Slurm said once.
+    :ivar unexplained: loop time since which a token's job is cancelled and nobody says by whom.
     :ivar queue: squeue's rows as they were at the last look.
     :ivar reaped_at: loop time of the last look for jobs that nobody wants.
     """
@@ -91,6 +92,7 @@ class Account:
         self.shell = shell
         self.state_dir = state_dir
         self.doomed: set[str] = set()
+        self.unexplained: dict[str, float] = {}
         self.queue: Sequence[Row] = ()
         self.reaped_at = -math.inf
         self._preemptible: frozenset[str] | None = None
@@ -144,6 +146,7 @@ class Account:
     def forget(self, token: str) -> None:
         """The job is over; nobody reads its log on."""
         self._offsets.pop(token, None)
+        self.unexplained.pop(token, None)
 
     async def _look(self) -> Look:
         async with self._turn:

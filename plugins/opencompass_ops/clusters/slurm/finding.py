@@ -74,6 +74,11 @@ class Finding:
         return needs_accounting(row) if row else self._end is None
 
     @property
+    def is_unexplained(self) -> bool:
+        """Whether the job was cancelled and accounting has not said by whom."""
+        return self.choice.row is not None and self.asks_accounting
+
+    @property
     def waits(self) -> bool:
         """Whether Slurm may still start the job."""
         return self.choice.row is not None and is_live(self.choice.row)

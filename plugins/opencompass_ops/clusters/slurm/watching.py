@@ -18,6 +18,8 @@ from opencompass_ops.clusters.slurm.stopping import ask_to_stop
 log = logging.getLogger(__name__)
 
 _REAP_SECONDS = 60.0
+_ACCOUNTING_SECONDS = 10.0
+"""Accounting knows a job up to 5 s after the queue does."""
 
 
 async def statuses(account: Account, tokens: Sequence[str], *, logs: bool, umask: str) -> dict[str, JobStatus]:
@@ -76,8 +78,14 @@ async def _cancel_surplus(account: Account, job_ids: Sequence[str]) -> None:
 
 
 async def _doubted(account: Account, finding: Finding, umask: str) -> JobStatus:
-    """A job that can never start is cancelled when Slurm says so twice; once may be the scheduler's haste."""
+    """What must be said twice before it counts.
+
+    A job that can never start is cancelled when Slurm says so again: once may be the scheduler's haste. One that was
+    cancelled is over when accounting says by whom, or had time to: it may have been preempted.
+    """
     status, token = finding.status, finding.token
+    if finding.is_unexplained and _is_early(account, token):
+        return replace(status, state=JobState.RUNNING, reason="cancelled; accounting does not say yet by whom")
     if status.state.is_terminal:
         account.forget(token)
     if not (status.state.is_terminal and finding.waits):
@@ -88,6 +96,11 @@ async def _doubted(account: Account, finding: Finding, umask: str) -> JobStatus:
         return replace(status, state=JobState.QUEUED)
     await ask_to_stop(account, [token], umask)
     return status
+
+
+def _is_early(account: Account, token: str) -> bool:
+    now = asyncio.get_running_loop().time()
+    return now - account.unexplained.setdefault(token, now) < _ACCOUNTING_SECONDS
 
 
 async def _foreign(account: Account, look: Look, keys: Sequence[str]) -> dict[str, JobStatus]:

@@ -75,8 +75,9 @@ _IMPOSSIBLE = {
     "PartitionNodeLimit": "it asks for more or fewer nodes than the partition allows; ask for others or change the "
     "partition",
     "PartitionTimeLimit": "its time limit is longer than the partition's; lower limits.minutes or change the partition",
-    "PartitionConfig": "no node of the partition has so many CPUs, GPUs or so much memory; ask for less or change the "
-    "partition",
+    # Slurm says this at first, and up to a minute later what exactly it is.
+    "PartitionConfig": "no node of the partition has so many CPUs, GPUs or so much memory, or its time limit is "
+    "shorter; ask for less or change the partition",
     "BadConstraints": "no node fits its constraint, GPUs or memory; correct the model's run_cfg or the cluster's "
     "resources",
     "DependencyNeverSatisfied": "the job it depends on ended otherwise; submit it again",

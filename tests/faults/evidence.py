@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cluster import accounts
 from cluster.daemons import wait_until
@@ -41,10 +42,15 @@ class Evidence:
         path = self.folder / layout.job(token, name)
         return path.read_text().splitlines() if path.exists() else []
 
-    def exit_code(self, token: str) -> int | None:
-        """Of the exit record; None while there is none."""
+    def exit_record(self, token: str) -> dict[str, Any]:
+        """What the job wrote last; empty while it has not."""
         path = self.folder / layout.exit_record(token)
-        return int(json.loads(path.read_text())["returncode"]) if path.exists() else None
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def starts(self, token: str) -> list[tuple[str, int]]:
+        """Job id and restart of each start, as the jobs themselves noted them."""
+        lines = map(json.loads, self.lines(token, "starts"))
+        return [(line["job_id"], line["restart"]) for line in lines]
 
     def verdicts(self, shard: str) -> list[str]:
         """State, class and reason of each submission that was concluded, oldest first."""
@@ -60,11 +66,14 @@ class Evidence:
         return sorted((row for row in rows if row.token in tokens), key=lambda row: int(row.job_id))
 
     def assert_each_shard_ended_well_once(self) -> None:
-        """One submission of each shard started once and left a good exit record."""
+        """One job of each shard left a good exit record, and no job started twice."""
         for shard in (*self.plan.shards, *self.plan.evaluations):
-            ended_well = [token for token in self.tokens(shard.id) if self.exit_code(token) == 0]
-            assert len(ended_well) == 1, f"{shard.id}: {ended_well}"
-            assert len(self.lines(ended_well[0], "starts")) == 1
+            starts = [start for token in self.tokens(shard.id) for start in self.starts(token)]
+            assert len(starts) == len(set(starts)), f"{shard.id}: {starts}"
+            records = [self.exit_record(token) for token in self.tokens(shard.id)]
+            ended_well = [(record["job_id"], record["restart"]) for record in records if record.get("returncode") == 0]
+            assert len(ended_well) == 1, f"{shard.id}: {records}"
+            assert starts[-1] == ended_well[0], f"{shard.id}: {starts}"
 
     def assert_each_row_was_answered_once(self) -> None:
         """No answer was lost or computed twice; the stand-in notes each."""

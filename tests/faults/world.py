@@ -110,15 +110,11 @@ class World:
         for shard in (self.template.folder / "shards").iterdir():
             files.write(f"shards/{shard.name}", shard.read_bytes())
         planned = Plan.from_json((self.template.folder / layout.PLAN).read_bytes())
-        plan = replace(
-            planned,
-            run_dir=str(folder),
-            instance=instance,
-            cluster=self.cluster(**changes).to_values(),
-            max_num_workers=max_num_workers,
-        )
+        plan = replace(planned, run_dir=str(folder), instance=instance, max_num_workers=max_num_workers)
         files.write(layout.PLAN, plan.to_json())
-        return Run(self, folder)
+        run = Run(self, folder)
+        run.configure(**changes)
+        return run
 
     def hold(self, after: int = 0) -> Path:
         """Jobs wait once they have answered so many rows, until the returned file is unlinked."""
@@ -158,6 +154,12 @@ class Run(Evidence):
         self.world = world
         self.said: list[str] = []
 
+    def configure(self, **changes: Any) -> None:
+        """Give the jobs that are still to be submitted another cluster config than the usual one."""
+        plan = Plan.from_json((self.folder / layout.PLAN).read_bytes())
+        plan = replace(plan, cluster=self.world.cluster(**changes).to_values())
+        LocalFiles(self.folder).write(layout.PLAN, plan.to_json())
+
     @property
     def jobs(self) -> list[Job]:
         """The submissions of the infer shards that are to be made or adopted."""
@@ -192,14 +194,18 @@ class Run(Evidence):
         self.assert_nothing_is_left()
 
     async def running(self, count: int, answered: int = 0) -> list[Row]:
-        """Wait until so many jobs have claimed their tokens and answered so many rows each; their rows."""
+        """Wait until so many jobs have started and answered so many rows each; the rows of those that run."""
 
         def is_so() -> bool:
-            begun = [token for token in self.tokens() if self.lines(token, "starts")]
-            return len([token for token in begun if len(self.lines(token, "answered")) >= answered]) >= count
+            tokens = [token for token in self.tokens() if self.starts(token)]
+            return len([token for token in tokens if len(self.lines(token, "answered")) >= answered]) >= count
 
         await until(is_so, f"{count} running jobs")
         return [row for row in self.rows() if row.state == "RUNNING"]
+
+    async def ended(self, shard: str, submissions: int = 1) -> None:
+        """Wait until so many submissions of a shard have their verdicts."""
+        await until(lambda: len(self.verdicts(shard)) >= submissions, f"{submissions} verdicts of {shard}")
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> None:

@@ -87,6 +87,22 @@ async def test_progress_and_log_are_told_though_the_state_stays():
     assert seen == [answers[0], answers[2], answers[3], answers[5]]
 
 
+async def test_whatever_else_runs_in_the_loop_has_its_turn_between_two_waiters():
+    turns, seen = 0, []
+
+    async def run_beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(run_beside())
+    poller = Poller(Scripted(after(1)), interval=TICK, first=TICK)
+    await asyncio.gather(*(poller.wait(f"oc-{number}", lambda _: seen.append(turns)) for number in range(20)))
+    beside.cancel()
+    assert len(set(seen)) == 20
+
+
 async def test_newcomers_cost_no_more_than_one_query_per_first_interval():
     cluster = Scripted(after(10**9))
     poller = Poller(cluster, interval=60.0, first=0.2)

@@ -126,7 +126,8 @@ class Poller:
             self._news.clear()
             self._asked_at = _now()
             try:
-                changed = self._deliver(await self._cluster.poll(sorted({waiter.token for waiter in self._waiters})))
+                statuses = await self._cluster.poll(sorted({waiter.token for waiter in self._waiters}))
+                changed = await self._deliver(statuses)
                 delay = self._first if changed else min(delay * _GROWTH, self._interval)
             except UnsureError as error:
                 self._complain(error)
@@ -150,16 +151,17 @@ class Poller:
         if self._asked_at is not None:
             await asyncio.sleep(max(0.0, self._asked_at + self._first - _now()))
 
-    def _deliver(self, statuses: Mapping[str, JobStatus]) -> bool:
+    async def _deliver(self, statuses: Mapping[str, JobStatus]) -> bool:
         """Tell the waiters; whether any state is new."""
         now = _now()
         # Time in which nobody answered is no absence of the job.
         elapsed = 0.0 if self._answered_at is None else now - self._answered_at
         self._answered_at = now
         changed = False
-        for waiter in self._waiters:
+        for waiter in list(self._waiters):
             if waiter.token in statuses and not waiter.future.done():
                 changed |= self._tell(waiter, statuses[waiter.token], elapsed)
+                await asyncio.sleep(0)  # they write files, and hundreds may be told at once
         return changed
 
     def _tell(self, waiter: _Waiter, status: JobStatus, elapsed: float) -> bool:

@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PORT ?= 8080
 CLUSTER ?= local
+SHARDS ?= 200 1000
+BESIDE ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -16,7 +18,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install lock demo cluster-up cluster-down airflow check test soak lint format clean
+.PHONY: help install lock demo cluster-up cluster-down bench-slurm airflow check test soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +44,9 @@ cluster-up: install ## start a Slurm with sshd on loopback, to try things on; ne
 
 cluster-down: install ## end it
 	@PYTHONPATH=tests $(BIN)/python -m cluster down
+
+bench-slurm: install ## measure many shards on a Slurm of its own, into docs/benchmarks.md (SHARDS="200 1000" BESIDE=50)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.slurm --shards $(SHARDS) --beside $(BESIDE) --write docs/benchmarks.md
 
 airflow: install ## start Airflow with its web page on loopback (PORT=8080), until Ctrl-C
 	@$(BIN)/python -m scripts.airflow --port $(PORT)

@@ -15,7 +15,7 @@ from opencompass_ops.errors import JobRefused
 
 pytestmark = pytest.mark.process
 
-RECORD_ALIVE = "date +%s%N >> begun; sleep 0.2; date +%s%N >> over"
+RECORD_ALIVE = "date +%s%N >> begun; until test -e go; do sleep 0.02; done; sleep 0.2; date +%s%N >> over"
 
 
 def _marked(name: str) -> object:
@@ -75,6 +75,7 @@ async def test_no_more_than_max_running_jobs_of_a_group_are_alive(bench):
     waiting = [bench.shell(f"oc-{number}", RECORD_ALIVE, max_running=2) for number in range(6)]
     answers = await asyncio.gather(*(cluster.submit(request) for request in waiting))
     assert answers.count(Admission.ACCEPTED) == 2
+    (bench.run_dir / "go").touch()
     for request in waiting:
         while await cluster.submit(request) is Admission.FULL:
             await asyncio.sleep(0.02)

@@ -75,7 +75,7 @@ async def test_secrets_of_jobs_that_never_started_do_not_stay_on_the_cluster(slu
     assert (state / "secrets" / "oc-waits-e1").read_text() == "HF_TOKEN=canary\0"
     testbed.cancel_jobs()
     testbed.run("scontrol", "update", "partitionname=scav", "state=up")
-    (state / "queue").unlink()  # else the next submission believes what it saw less than two seconds ago
+    (state / "queue.time").unlink()  # else the next submission believes what it saw less than two seconds ago
     await cluster.submit(bench.shell("oc-runs-e1", "echo $HF_TOKEN | md5sum"))
     await ended(cluster, "oc-runs-e1")
     with pytest.raises(JobRefused):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -77,11 +78,20 @@ def _remove_temporary(uid: int) -> None:
                 path.unlink()
 
 
-def processes(uid: int) -> list[int]:
-    """Pids of a user's processes, zombies left out."""
-    found = subprocess.run(["ps", "-o", "pid=,stat=", "-u", str(uid)], capture_output=True, text=True, check=False)
-    rows = [line.split() for line in found.stdout.splitlines()]
-    return [int(pid) for pid, state in rows if not state.startswith("Z")]
+PAUSES = ("podman pause", "catatonit -P")
+"""What keeps rootless podman's namespaces from one container of a user to the next."""
+
+
+def processes(uid: int, but: Collection[str] = ()) -> list[int]:
+    """Pids of a user's processes, zombies left out.
+
+    :param but: command lines that do not count.
+    """
+    found = subprocess.run(
+        ["ps", "-o", "pid=,stat=,args=", "-u", str(uid)], capture_output=True, text=True, check=False
+    )
+    rows = [line.split(maxsplit=2) for line in found.stdout.splitlines()]
+    return [int(pid) for pid, state, argv in rows if not state.startswith("Z") and argv not in but]
 
 
 def _change(program: str, *arguments: str) -> None:

@@ -86,4 +86,4 @@ class Evidence:
         wait_until("the queue is empty", lambda: not self.bed.run("squeue", "-ht", "PD,R,S,CG"), SECONDS)
         if self.bed.bed.is_private:
             uid = accounts.ids(self.bed.user)[0]
-            wait_until("no process is left", lambda: not accounts.processes(uid), SECONDS)
+            wait_until("no process is left", lambda: not accounts.processes(uid, accounts.PAUSES), SECONDS)

@@ -112,9 +112,13 @@ class Job:
         }
 
     @property
-    def was_submitted(self) -> bool:
-        """Whether anybody has begun to submit it."""
-        return self.files.exists(layout.job(self.token))
+    def is_open(self) -> bool:
+        """Whether somebody has begun to submit it and nobody has concluded it."""
+        return self.files.exists(layout.job(self.token)) and attempts.verdict(self.files, self.token) is None
+
+    def ask_cancel(self, reason: str) -> None:
+        """Say that it shall stop; whoever sees it through carries that out."""
+        attempts.ask_cancel(self.files, self.token, reason)
 
     @cached_property
     def spec(self) -> ShardSpec:

@@ -69,13 +69,13 @@ def operator(run_dir: str, **kwargs: Any) -> Any:
     )
 
 
-def context(try_number: int = 1, retry: int = 0) -> Any:
+def context(try_number: int = 1, retry: int = 0, max_tries: int = 20) -> Any:
     """What Airflow hands to a task; pushed XComs and states are kept."""
     xcoms: dict[str, Any] = {}
     states: dict[str, Any] = {}
     push = lambda key, value: xcoms.update({key: value})  # noqa: E731
     ti = SimpleNamespace(
-        try_number=try_number, max_tries=20, xcom_push=push, xcoms=xcoms,
+        try_number=try_number, max_tries=max_tries, xcom_push=push, xcoms=xcoms,
         dag_id="d", run_id="manual__2026-01-01T00:00:00+00:00", task_id="infer_slurm", map_index=3,
     )  # fmt: skip
     return {"ti": ti, "params": {"retry": retry}, "task_state_store": SimpleNamespace(set=states.__setitem__)}
@@ -118,6 +118,32 @@ def test_the_link_to_the_jobs_log_is_there_while_the_task_is_deferred(run_dir, m
     deferral(run_dir, given)
     place = "dag_id=d&run_id=manual__2026-01-01T00%3A00%3A00%2B00%3A00&task_id=infer_slurm&map_index=3"
     assert given["ti"].xcoms[JobLogLink.xcom_key] == f"https://airflow.example/sub/opencompass-ops/log?{place}"
+
+
+@pytest.mark.parametrize(
+    ("tries", "wish"),
+    [
+        ({"try_number": 2, "max_tries": 21}, "cancelled in Airflow while try 1 waited for it"),
+        ({"try_number": 5, "max_tries": 24}, "cancelled in Airflow while try 4 waited for it"),
+        ({"try_number": 2, "max_tries": 20}, ""),
+        ({"try_number": 3, "max_tries": 21}, ""),
+        ({"try_number": 1, "max_tries": 20}, ""),
+    ],
+    ids=["cleared", "cleared late", "retried", "retried after a clear", "first"],
+)
+def test_the_first_try_after_a_clear_wants_another_job_and_a_retry_the_same(run_dir, tries, wish):
+    from opencompass_ops.clusters import attempts
+
+    token = submitted(run_dir)
+    assert deferral(run_dir, context(**tries)).trigger.job["token"] == token
+    assert attempts.cancel_asked(LocalFiles(run_dir), token) == wish
+
+
+def test_a_clear_before_any_submission_cancels_nothing(run_dir):
+    from opencompass_ops.clusters import attempts
+
+    token = deferral(run_dir, context(try_number=2, max_tries=21)).trigger.job["token"]
+    assert attempts.cancel_asked(LocalFiles(run_dir), token) == ""
 
 
 def test_the_execution_timeout_also_counts_while_the_task_is_deferred(run_dir):

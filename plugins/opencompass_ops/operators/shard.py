@@ -14,6 +14,7 @@ from opencompass_ops.operators.links import JOB_KEY, LOG_KEY, JobLogLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol as RuntimeTaskInstance
 
 
 class ShardOperator(BaseOperator):
@@ -93,11 +94,15 @@ class ShardOperator(BaseOperator):
 
     def _submit_and_wait(self, context: Context) -> NoReturn:
         from opencompass_ops.drive import job_for
-        from opencompass_ops.triggers.shard import ShardTrigger
+        from opencompass_ops.triggers.shard import ShardTrigger, cancelled_for
 
         job = job_for(self.run_dir, self.shard)
-        context["task_state_store"].set("job", {"token": job.token, "epoch": job.epoch, "run_dir": self.run_dir})
         ti = context["ti"]
+        if _is_first_after_clear(ti, self.retries or 0) and job.is_open:
+            # Whoever clears wants a new job. The trigger of the try before cannot tell a clear from a move to another
+            # triggerer when this try defers first, so the wish is written here and carried out by this try's trigger.
+            job.ask_cancel(cancelled_for(ti.try_number - 1))
+        context["task_state_store"].set("job", {"token": job.token, "epoch": job.epoch, "run_dir": self.run_dir})
         ti.xcom_push(key=JOB_KEY, value=job.facts)
         ti.xcom_push(key=LOG_KEY, value=JobLogLink().get_link(self, ti_key=ti))
         self.log.info("%s: waiting for job %s; it writes to %s", self.title, job.token, job.facts["log"])
@@ -133,7 +138,12 @@ class ShardOperator(BaseOperator):
         install()
         try:
             job = job_for(self.run_dir, self.shard)
-            if job.was_submitted or not only_submitted:
+            if job.is_open or not only_submitted:
                 run_to_end(cancel_job(job, reason=reason))
         except Exception as error:
             self.log.warning("%s: it is not known whether its job is stopped: %s", self.title, error)
+
+
+def _is_first_after_clear(ti: RuntimeTaskInstance, retries: int) -> bool:
+    """Whether a user cleared the task since its last try: a clear raises ``max_tries`` by the tries so far."""
+    return ti.try_number > 1 and ti.try_number == ti.max_tries - retries + 1

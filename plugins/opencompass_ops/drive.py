@@ -112,9 +112,14 @@ class Job:
         }
 
     @property
+    def was_submitted(self) -> bool:
+        """Whether somebody has begun to submit it."""
+        return self.files.exists(layout.job(self.token))
+
+    @property
     def is_open(self) -> bool:
         """Whether somebody has begun to submit it and nobody has concluded it."""
-        return self.files.exists(layout.job(self.token)) and attempts.verdict(self.files, self.token) is None
+        return self.was_submitted and attempts.verdict(self.files, self.token) is None
 
     def ask_cancel(self, reason: str) -> None:
         """Say that it shall stop; whoever sees it through carries that out."""

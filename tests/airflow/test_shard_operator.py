@@ -73,12 +73,13 @@ def context(try_number: int = 1, retry: int = 0, max_tries: int = 20) -> Any:
     """What Airflow hands to a task; pushed XComs and states are kept."""
     xcoms: dict[str, Any] = {}
     states: dict[str, Any] = {}
+    store = SimpleNamespace(set=states.__setitem__, get=lambda key, default: states.get(key, default))
     push = lambda key, value: xcoms.update({key: value})  # noqa: E731
     ti = SimpleNamespace(
         try_number=try_number, max_tries=max_tries, xcom_push=push, xcoms=xcoms,
         dag_id="d", run_id="manual__2026-01-01T00:00:00+00:00", task_id="infer_slurm", map_index=3,
     )  # fmt: skip
-    return {"ti": ti, "params": {"retry": retry}, "task_state_store": SimpleNamespace(set=states.__setitem__)}
+    return {"ti": ti, "params": {"retry": retry}, "task_state_store": store}
 
 
 def deferral(run_dir: str, given: Any, **kwargs: Any) -> Any:
@@ -164,6 +165,27 @@ def test_a_trigger_that_died_leaves_its_job_to_the_next_try(run_dir, cancelled):
     with pytest.raises(InfrastructureError, match="its job goes on and the next try adopts it"):
         operator(run_dir).resume_execution("__fail__", {"error": "Trigger failure"}, context())
     assert cancelled == []
+
+
+def test_triggers_that_die_again_and_again_use_up_the_clusters_budget(run_dir, cancelled):
+    from opencompass_ops.clusters.budgets import INFRASTRUCTURE_TRIES
+
+    given = context()
+
+    def dies(try_number: int) -> None:
+        given["ti"].try_number = try_number
+        with pytest.raises(InfrastructureError):
+            operator(run_dir).resume_execution("__fail__", {"error": "Trigger failure"}, given)
+
+    token = submitted(run_dir)
+    for try_number in range(1, INFRASTRUCTURE_TRIES):
+        dies(try_number)
+    assert cancelled == []
+    dies(INFRASTRUCTURE_TRIES)
+    assert cancelled == [(token, "its task in Airflow has given up")]
+    given["ti"].max_tries += INFRASTRUCTURE_TRIES  # somebody cleared it
+    dies(INFRASTRUCTURE_TRIES + 1)
+    assert len(cancelled) == 1
 
 
 @pytest.mark.parametrize("last", [context(try_number=21), context(retry=0)], ids=["ceiling", "budget"])

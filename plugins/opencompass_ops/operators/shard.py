@@ -86,7 +86,7 @@ class ShardOperator(BaseOperator):
                 raise out_of_time(self.run_dir, self.shard, message) from error
             except TaskDeferralError as error:
                 message = f"{self.title}: the trigger failed ({error}); its job goes on and the next try adopts it"
-                raise InfrastructureError(message) from error
+                raise InfrastructureError(message, self._dead_triggers(context)) from error
 
     def on_kill(self) -> None:
         """Cancel the job when the task is killed while a worker has it, also one that an earlier try submitted."""
@@ -108,6 +108,14 @@ class ShardOperator(BaseOperator):
         self.log.info("%s: waiting for job %s; it writes to %s", self.title, job.token, job.facts["log"])
         trigger = ShardTrigger(job=job.to_values(), try_number=ti.try_number)
         self.defer(trigger=trigger, method_name="execute_complete", timeout=self.execution_timeout)
+
+    def _dead_triggers(self, context: Context) -> tuple[str, ...]:
+        """Earlier tries since the start or a clear that ended like this one; no job's history tells of them."""
+        store, limit = context["task_state_store"], context["ti"].max_tries
+        before: Any = store.get("dead_triggers", default=None) or {}
+        count = int(before["count"]) if before.get("max_tries") == limit else 0
+        store.set("dead_triggers", {"max_tries": limit, "count": count + 1})
+        return ("InfrastructureError",) * count
 
     @contextmanager
     def _no_orphan(self, context: Context) -> Iterator[None]:

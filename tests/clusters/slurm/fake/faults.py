@@ -111,6 +111,17 @@ def sbatch_is_slow(world: World, number: int) -> bool:
 
 
 @fault
+def sbatch_blocks(world: World, number: int) -> bool:
+    """MaxJobCount is reached: sbatch sleeps and retries, until it is stopped after 40 s (testbed)."""
+
+    async def stopped(slurm: FakeSlurm, words: Sequence[str], process: Process) -> Reply:
+        await asyncio.sleep(40)
+        return Reply(124, "", "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n")
+
+    return _next(world, sbatch_blocks, "sbatch", stopped)
+
+
+@fault
 def submitted_twice(world: World, number: int) -> bool:
     """Two jobs of one submission: two login nodes whose file system knows no flock (peers)."""
 
@@ -186,6 +197,17 @@ def squeue_fails(world: World, number: int) -> bool:
 
 
 @fault
+def squeue_hangs(world: World, number: int) -> bool:
+    """No answer for longer than anybody waits; what asked goes on beside the next script (peers: overloaded login)."""
+
+    async def late(slurm: FakeSlurm, words: Sequence[str], process: Process) -> Reply:
+        await asyncio.sleep(70)
+        return slurm.obey(words)
+
+    return _next(world, squeue_hangs, "squeue", late)
+
+
+@fault
 def squeue_lags(world: World, number: int) -> bool:
     """A job is accepted and shown only later (accounting: always; squeue: behind a site's caching wrapper; peers)."""
 
@@ -245,6 +267,15 @@ def node_dies(world: World, number: int) -> bool:
 
 
 @fault
+def node_is_cut_off(world: World, number: int) -> bool:
+    """NODE_FAIL, while the job's processes run on beside those of its successor (testbed: SIGKILL to slurmd)."""
+    hit = _running(world, number)
+    for job in hit:
+        world.slurm.cut_off(job)
+    return bool(hit)
+
+
+@fault
 def time_is_over(world: World, number: int) -> bool:
     """TIMEOUT; without a new item it would happen again, which is an end (testbed)."""
     hit = _hit(world, number, "TIMEOUT")
@@ -267,6 +298,8 @@ def somebody_cancels(world: World, number: int) -> bool:
 def outputs_vanish(world: World, number: int) -> bool:
     """The job ends with 0 and leaves nothing (Nextflow 1285: out of memory, exit 0)."""
     world.ledger.lose_outputs += 1
+    for task in world.tasks:
+        task.excuses.add("JobFailed")  # too often is too often
     return True
 
 

@@ -55,6 +55,8 @@ class Job:
 
     :param shown_from: when squeue begins to show it.
     :param surplus: whether the fault itself made it, as the second of two.
+    :param ordered: how it is to end.
+    :param order: that it is to end now; another one for each start.
     """
 
     id: str
@@ -162,7 +164,7 @@ class FakeSlurm:
 
     def refuse(self, words: Sequence[str], why: str) -> Reply:
         """Refuse a job; an id and a row under its name are used up all the same."""
-        job = Job(self.burn_id(), words, _now(), _now(), state="FAILED", reason="BadConstraints", code=1)
+        job = Job(self.burn_id(), words, _now(), _now(), state="FAILED", reason="BadConstraints", signal=1)
         job.ended = _now()
         self.memory.append(job)
         self.history.append(job)
@@ -190,6 +192,11 @@ class FakeSlurm:
         elif job.state == "RUNNING":
             job.ordered = state
             job.order.set()
+
+    def cut_off(self, job: Job) -> None:
+        """Its node is taken for dead; Slurm gives the job up, and nobody tells its processes."""
+        self.ledger.ghosts.add(job.token)
+        self._over(job, "NODE_FAIL")
 
     def close(self) -> None:
         """Kill every job's processes."""
@@ -244,7 +251,7 @@ class FakeSlurm:
         return {
             "JobIDRaw": job.id,
             "State": "RUNNING" if state == "COMPLETING" else state,
-            "ExitCode": f"{job.code}:{job.signal}" if known else "0:0",
+            "ExitCode": f"{job.code}:{job.signal}" if state in ("COMPLETED", "FAILED") else "0:0",
             "NodeList": job.node or "None assigned",
             "Partition": "gpu",
             "Submit": _stamp(job.submitted),
@@ -269,12 +276,11 @@ class FakeSlurm:
         for job in [job for job in self.live if job.state == "PENDING"]:
             first = next(other for other in self.live if other.name == job.name)  # --dependency=singleton
             if free and first is job and _now() >= job.not_before:
-                job.state, job.reason, job.node = "RUNNING", "", free.pop(0)
-                self._begin(self._execute(job))
+                job.state, job.reason, job.node, job.order = "RUNNING", "", free.pop(0), asyncio.Event()
+                self._begin(self._execute(job, job.order))
 
-    async def _execute(self, job: Job) -> None:
+    async def _execute(self, job: Job, order: asyncio.Event) -> None:
         """What slurmd does: run the script, and stop it when it is told to."""
-        job.order.clear()
         environment = self.stage.environment | {
             "SLURM_JOB_ID": job.id,
             "SLURMD_NODENAME": job.node,
@@ -285,15 +291,17 @@ class FakeSlurm:
         self._processes.add(process)
         words = process.run()
         if words:
-            await self._work(job, process, words)
+            await self._work(job, order, process, words)
         self._processes.discard(process)
+        if job.order is not order or job.state != "RUNNING":
+            return  # Slurm had given it up
         code = process.returncode or 0
         job.code, job.signal = (code, 0) if code >= 0 else (0, -code)
         job.state = "COMPLETING"
         await asyncio.sleep(self.site.completing)
         self._over(job, job.ordered or ("FAILED" if code else "COMPLETED"))
 
-    async def _work(self, job: Job, process: Process, words: Sequence[str]) -> None:
+    async def _work(self, job: Job, order: asyncio.Event, process: Process, words: Sequence[str]) -> None:
         execution = self.ledger.begin(words, job.id, job.restarts)
         if execution is None:
             process.run(Reply(75))
@@ -301,7 +309,7 @@ class FakeSlurm:
         began = _now()
         try:
             async with asyncio.timeout(execution.seconds):
-                await job.order.wait()
+                await order.wait()
         except TimeoutError:
             process.run(Reply(execution.finish()))
             return

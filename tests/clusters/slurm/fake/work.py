@@ -24,6 +24,8 @@ class Ledger:
     :param seconds: that one item takes.
     :param bad: shard -> how many of its jobs are to fail by themselves.
     :param journal: shard -> how many of its items are answered.
+    :param answered: shard -> how often each item was answered, by ghosts not counted.
+    :param ghosts: tokens of which something runs that Slurm knows nothing of: who works beside them cannot know.
     :param over: tokens that have their verdict.
     :param lose_outputs: how many jobs are to end well and to leave nothing.
     """
@@ -33,6 +35,7 @@ class Ledger:
     answered: dict[str, Counter[int]] = field(default_factory=dict)
     journal: dict[str, int] = field(default_factory=dict)
     at_work: dict[str, set[str]] = field(default_factory=dict)
+    ghosts: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
     lose_outputs: int = 0
     problems: list[str] = field(default_factory=list)
@@ -63,7 +66,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         others = self.ledger.at_work.setdefault(self.spec.id, set())
-        if others:
+        if others - self.ledger.ghosts:
             self.ledger.problems.append(f"{self.spec.id}: {self.attempt.token} works beside {', '.join(others)}")
         if self.attempt.token in self.ledger.over:
             self.ledger.problems.append(f"{self.attempt.token} works after its verdict")
@@ -111,7 +114,8 @@ class Execution:
 
     def _stopped(self, done: int) -> None:
         self.ledger.at_work[self.spec.id].discard(self.attempt.token)
-        self.ledger.answered.setdefault(self.spec.id, Counter()).update(range(self.first, done))
+        if self.attempt.token not in self.ledger.ghosts:
+            self.ledger.answered.setdefault(self.spec.id, Counter()).update(range(self.first, done))
         self.ledger.journal[self.spec.id] = max(done, self.ledger.journal.get(self.spec.id, 0))
         self._beat(done)
 

@@ -274,7 +274,7 @@ class World:
             twice = [item for item, times in answered.items() if times > 1]
             if twice:
                 self.problems.append(f"{task.shard}: items {twice} were answered more than once")
-            self._judge_task(task, len(answered))
+            self._judge_task(task, self.ledger.journal.get(task.shard, 0))
         for token in files.list("jobs"):
             self._judge_starts(files, token)
 

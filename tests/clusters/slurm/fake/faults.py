@@ -208,6 +208,20 @@ def squeue_hangs(world: World, number: int) -> bool:
 
 
 @fault
+def squeue_is_slow(world: World, number: int) -> bool:
+    """The answer is up to 10 s old when it comes, older than the files that are read after it (peers)."""
+
+    async def stale(slurm: FakeSlurm, words: Sequence[str], process: Process) -> Reply:
+        reply = slurm.obey(words)
+        await asyncio.sleep(1 + number)
+        return reply
+
+    for _ in range(1 + number % 3):
+        _next(world, squeue_is_slow, "squeue", stale)
+    return False
+
+
+@fault
 def squeue_lags(world: World, number: int) -> bool:
     """A job is accepted and shown only later (accounting: always; squeue: behind a site's caching wrapper; peers)."""
 

@@ -26,7 +26,8 @@ while read -r token wanted; do
     file beat "$token" "$job_dir/heartbeat.json"
     [ "$wanted" != - ] || continue
     log[$token]=$path
-    offset[$token]=$([ "$wanted" -ge 0 ] && echo "$wanted" || echo "$start")
+    offset[$token]=$wanted
+    [ "$wanted" -ge 0 ] || offset[$token]=$start
     logs+=("$path")
 done
 [ ${#logs[@]} -gt 0 ] || exit 0

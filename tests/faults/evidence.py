@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ class Evidence:
         tokens = [token] if token else self.tokens()
         return sorted((row for row in rows if row.token in tokens), key=lambda row: int(row.job_id))
 
+    @property
+    def processes(self) -> list[str]:
+        """Command lines of the jobs' user, where that is nobody else's."""
+        pids = accounts.processes(accounts.ids(self.bed.user)[0], accounts.PAUSES) if self.bed.bed.is_private else []
+        return [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in pids]
+
     def assert_each_shard_ended_well_once(self) -> None:
         """One job of each shard left a good exit record, and no job started twice."""
         for shard in (*self.plan.shards, *self.plan.evaluations):
@@ -84,6 +91,6 @@ class Evidence:
     def assert_nothing_is_left(self) -> None:
         """No live job in the queue, no process of a job."""
         wait_until("the queue is empty", lambda: not self.bed.run("squeue", "-ht", "PD,R,S,CG"), SECONDS)
-        if self.bed.bed.is_private:
-            uid = accounts.ids(self.bed.user)[0]
-            wait_until("no process is left", lambda: not accounts.processes(uid, accounts.PAUSES), SECONDS)
+        with suppress(TimeoutError):
+            wait_until("no process is left", lambda: not self.processes, SECONDS)
+        assert not (left := self.processes), left

@@ -232,19 +232,20 @@ def preempt(bed: Testbed, jobs: list[Row]) -> None:
 
 
 def power_off(bed: Testbed) -> None:
-    """Kill every job, with what Slurm keeps beside it: nobody is left to say how it ended."""
-    for process in work(bed):
+    """Kill all jobs, and before them what Slurm keeps beside each, so that nobody is left to say how they ended."""
+    jobs = work(bed)
+    keepers = {parent for process in jobs if (parent := process.parent()) and parent.name() == "slurmstepd"}
+    for process in (*keepers, *jobs):
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
 def work(bed: Testbed) -> list[psutil.Process]:
-    """Processes of jobs, and Slurm's own beside each."""
+    """Processes of jobs."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             environment = process.environ()
-            is_work = process.name() == "slurmstepd" or "SLURM_JOB_ID" in environment
-            if is_work and environment.get("SLURM_CONF") == str(bed.bed.slurm_conf):
+            if "SLURM_JOB_ID" in environment and environment.get("SLURM_CONF") == str(bed.bed.slurm_conf):
                 found.append(process)
     return found

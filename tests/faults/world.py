@@ -15,13 +15,14 @@ from typing import Any
 from cluster.testbed import Testbed
 from faults.evidence import Evidence
 from faults.template import Template, answers
+from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.shell import close_shells
+from opencompass_ops.clusters.shell import close_shells, shell_for
 from opencompass_ops.clusters.slurm.rows import Row
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
-from opencompass_ops.drive import Job, job_for
+from opencompass_ops.drive import Job, job_for, run_job
 from opencompass_ops.runner import run_plan
 from small_world import STAND_IN
 
@@ -187,11 +188,15 @@ class Run(Evidence):
 
     async def assert_exactly_once(self) -> None:
         """All that must hold after every fault."""
-        await close_shells()
+        await shell_for(CONNECTION).close()
         self.assert_each_shard_ended_well_once()
         self.assert_each_row_was_answered_once()
         assert answers(self.folder) == self.world.template.answers
         self.assert_nothing_is_left()
+
+    async def concluded(self) -> list[Outcome]:
+        """What the present submissions came to, asked of the cluster and not only of the files, as a trigger does."""
+        return list(await asyncio.gather(*map(run_job, self.jobs)))
 
     async def running(self, count: int, answered: int = 0) -> list[Row]:
         """Wait until so many jobs have started and answered so many rows each; the rows of those that run."""

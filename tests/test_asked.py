@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from opencompass_ops import asked
 from opencompass_ops.asked import cluster_for, models_for
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.errors import ConfigError
@@ -18,21 +17,20 @@ def request(**params: Any) -> Request:
     return Request.from_params({"config": "c", **params})
 
 
-def slurm(monkeypatch: pytest.MonkeyPatch, **resources: Any) -> ClusterConfig:
-    monkeypatch.setattr(asked, "open_cluster", lambda config: None)
+def slurm(**resources: Any) -> ClusterConfig:
     return ClusterConfig.from_values("slurm", {"kind": "slurm", "resources": resources})
 
 
-def test_the_request_is_stronger_than_the_cluster_config_and_leaves_the_rest(monkeypatch):
-    config = slurm(monkeypatch, partition="big", account="nlp")
+def test_the_request_is_stronger_than_the_cluster_config_and_leaves_the_rest():
+    config = slurm(partition="big", account="nlp")
     assert cluster_for(request(partition="llmeval"), config).resources.to_values() == {
         "partition": "llmeval",
         "account": "nlp",
     }
 
 
-def test_without_a_partition_the_cluster_configs_own_is_taken(monkeypatch):
-    config = slurm(monkeypatch, partition="big")
+def test_without_a_partition_the_cluster_configs_own_is_taken():
+    config = slurm(partition="big")
     assert cluster_for(request(), config) == config
 
 
@@ -63,6 +61,13 @@ def test_other_peoples_names_in_a_run_cfg_become_ours():
 def test_what_a_host_does_not_have_is_refused_by_name(params, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         cluster_for(request(**params), ClusterConfig("local"))
+
+
+def test_a_quotatype_that_the_site_does_not_have_is_refused_before_any_job():
+    config = ClusterConfig.from_values("hpc", {"kind": "slurm"})
+    with pytest.raises(ConfigError, match="quotatype='spot' was asked for; cluster 'hpc': quotatype 'spot', but"):
+        cluster_for(request(quotatype="spot"), config)
+    assert cluster_for(request(quotatype="auto"), config).resources.quotatype == "auto"
 
 
 def test_a_time_limit_is_honoured_on_this_host_too():

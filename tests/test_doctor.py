@@ -120,7 +120,7 @@ def test_a_sound_slurm_is_ok_from_the_login_to_the_job(slurm, doctor: Doctor, te
     [
         ("", ["-p", "nowhere"], "FAIL partition there is no partition nowhere -> choose with -p"),
         ("", ["--gpus", "9999"], "FAIL account "),
-        ("", ["-q", "spot"], "FAIL resources quotatype 'spot'"),
+        ("resources = dict(launcher='none')\nwork_dir = work_dir + '\\t'\n", [], "FAIL resources sbatch cannot write"),
         ("python = '/no/python'\n", [], "FAIL job failed"),
         ("work_dir = '/root/private'\n", [], "FAIL code the code cannot be sent"),
         ("connection_id = 'no-such-host-at-all.invalid'\n", [], "FAIL login no-such-host-at-all.invalid"),

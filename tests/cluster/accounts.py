@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,20 +77,26 @@ def _remove_temporary(uid: int) -> None:
                 path.unlink()
 
 
-PAUSES = ("podman pause", "catatonit -P")
-"""What keeps rootless podman's namespaces from one container of a user to the next."""
+_PAUSES = ("podman pause", "catatonit -P")
 
 
-def processes(uid: int, but: Collection[str] = ()) -> list[int]:
-    """Pids of a user's processes, zombies left out.
+def of_jobs(uid: int) -> list[str]:
+    """Command lines of a user's processes that a job started, but for what keeps rootless podman's namespaces."""
+    found = []
+    for pid in processes(uid):
+        with suppress(OSError):  # it has just ended
+            place = Path(f"/proc/{pid}")
+            line = place.joinpath("cmdline").read_text().replace("\0", " ").strip()
+            if b"SLURM_JOB_ID=" in place.joinpath("environ").read_bytes() and line not in _PAUSES:
+                found.append(line)
+    return found
 
-    :param but: command lines that do not count.
-    """
-    found = subprocess.run(
-        ["ps", "-o", "pid=,stat=,args=", "-u", str(uid)], capture_output=True, text=True, check=False
-    )
-    rows = [line.split(maxsplit=2) for line in found.stdout.splitlines()]
-    return [int(pid) for pid, state, argv in rows if not state.startswith("Z") and argv not in but]
+
+def processes(uid: int) -> list[int]:
+    """Pids of a user's processes, zombies left out."""
+    found = subprocess.run(["ps", "-o", "pid=,stat=", "-u", str(uid)], capture_output=True, text=True, check=False)
+    rows = [line.split() for line in found.stdout.splitlines()]
+    return [int(pid) for pid, state in rows if not state.startswith("Z")]
 
 
 def _change(program: str, *arguments: str) -> None:

@@ -74,7 +74,7 @@ def test_a_node_that_is_taken_down_fails_its_job(testbed: Testbed) -> None:
     wait_for(testbed, job, "RUNNING")
     testbed.run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     wait_for(testbed, job, "NODE_FAIL")
-    testbed.run("scontrol", "update", f"nodename={node}", "state=resume")
+    testbed.run("scontrol", "update", f"nodename={node}", "state=idle")
     wait_until("the node is back", lambda: node_state(testbed, node) == "idle", SECONDS)
 
 

@@ -179,7 +179,7 @@ class Size:
 class NumWorker:
     """Every dataset in ``num_split`` parts, dealt out to ``num_worker`` shards.
 
-    :param num_split: parts per dataset; None for ``num_worker``.
+    :param num_split: parts per dataset; None, and as in OpenCompass 0, for ``num_worker``.
     :param min_task_size: rows that a part has at least.
     :param strategy: ``heuristic`` deals the parts out; ``split`` gives each its own shard.
     """
@@ -191,7 +191,7 @@ class NumWorker:
 
     def tile(self, candidate: Candidate) -> tuple[Piece, ...]:
         """Equal parts of at least ``min_task_size`` rows; a small dataset stays whole."""
-        parts = self.num_worker if self.num_split is None else self.num_split
+        parts = self.num_split or self.num_worker
         if parts <= 1 or candidate.selected <= self.min_task_size:
             return (_whole(candidate),)
         return _split(candidate, max(ceil(candidate.selected / parts), self.min_task_size), space="")

@@ -40,6 +40,7 @@ class PlanInput:
     :param known_results: by evaluation fingerprint, the path of a result file that exists.
     :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
     :param data_dir: the folder relative data paths are resolved against.
+    :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it.
     :param warnings: what is to be said beside the planner's own warnings.
     """
 
@@ -62,6 +63,7 @@ class PlanInput:
     known_results: Mapping[str, str] = field(default_factory=dict)
     max_map_length: int = 1024
     data_dir: str = ""
+    partitioner: Partitioner | None = None
     warnings: Sequence[str] = ()
 
 
@@ -112,7 +114,7 @@ def make_plan(given: PlanInput) -> PlanOutput:
     groups = select(given.models, given.datasets, given.combinations)
     facts = usable(given.probe, groups)
     pairs = _pairs(given, groups, facts)
-    partitioner = _partitioner(request, pairs)
+    partitioner = _partitioner(given, pairs)
     splits = tuple(split(pair, partitioner) for pair in pairs)
     refuse_shared_names(splits)
     if request.mode == "eval":
@@ -153,11 +155,12 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
     return tuple(pairs)
 
 
-def _partitioner(request: Request, pairs: Sequence[Pair]) -> Partitioner:
-    if request.max_partition_size is None:
-        return NumWorker(request.max_num_workers)
-    partitioner = Size(request.max_partition_size)
-    partitioner.check([pair.candidate() for pair in pairs if pair.tiling is None])
+def _partitioner(given: PlanInput, pairs: Sequence[Pair]) -> Partitioner:
+    request = given.request
+    named = given.partitioner or NumWorker(request.max_num_workers)
+    partitioner = named if request.max_partition_size is None else Size(request.max_partition_size)
+    if isinstance(partitioner, Size):
+        partitioner.check([pair.candidate() for pair in pairs if pair.tiling is None])
     return partitioner
 
 

@@ -1,0 +1,60 @@
+"""The partitioner that an OpenCompass config names in its ``infer`` section."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner, Size
+
+_CLASSES: Mapping[str, type[Naive | Size | NumWorker]] = {
+    "NaivePartitioner": Naive,
+    "SizePartitioner": Size,
+    "NumWorkerPartitioner": NumWorker,
+}
+_STRATEGIES = ("heuristic", "split")
+
+_OPTIONAL = ("num_split",)
+_COUNTS = {"n": 1, "max_task_size": 1, "gen_task_coef": 1, "num_worker": 1, "num_split": 0, "min_task_size": 1}
+"""Least value of each number."""
+
+_OURS = frozenset({"type", "out_dir", "keep_keys", "dataset_size_path", "force_rebuild"})
+"""What OpenCompass's partitioners also take, and what is decided elsewhere here: rows are counted by the probe."""
+
+
+def configured(values: Mapping[str, Any]) -> Partitioner:
+    """The partitioner of ``dict(type=NumWorkerPartitioner, num_worker=8)``, its type a dotted string.
+
+    :raises ConfigError: another type, an unknown argument, or a value that it cannot have.
+    """
+    name = str(values.get("type")).rpartition(".")[2]
+    if name not in _CLASSES:
+        raise ConfigError(
+            f"infer.partitioner is of type {values.get('type')!r}; known are {', '.join(_CLASSES)}, or leave "
+            "partitioner out to have jobs planned by their expected time"
+        )
+    chosen = _CLASSES[name]
+    given = {key: value for key, value in values.items() if key not in _OURS}
+    known = [field.name for field in dataclasses.fields(chosen)]
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"infer.partitioner: {name} has no argument {', '.join(unknown)}; it takes {', '.join(known)}"
+        )
+    for key, value in given.items():
+        _check(name, key, value)
+    return chosen(**given)
+
+
+def _check(name: str, key: str, value: Any) -> None:
+    if key == "strategy":
+        if value not in _STRATEGIES:
+            raise ConfigError(f"infer.partitioner: strategy of {name} is {value!r}; write {' or '.join(_STRATEGIES)}")
+        return
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (whole and value >= _COUNTS[key]) and not (value is None and key in _OPTIONAL):
+        raise ConfigError(
+            f"infer.partitioner: {key} of {name} is {value!r}; write a whole number of at least {_COUNTS[key]}"
+        )

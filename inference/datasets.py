@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from inference.loaders import LOADERS, Row, Splits
 from inference.problems import InputProblem
 from inference.ranges import select
-from inference.registry import build_kwargs, section
+from inference.registry import build_kwargs, check_options, section
+from inference.sources import find_data
 
 OWN_KEYS = ("abbr", "reader_cfg", "infer_cfg", "eval_cfg", "n", "k")
 """Keys of a dataset config that are not the loader's."""
@@ -72,34 +73,14 @@ def input_columns(dataset_cfg: dict[str, Any]) -> list[str]:
     return list(names)
 
 
-def data_path(path: Any, data_dir: str) -> Path:
-    """Where a config's ``path`` lies.
-
-    :raises InputProblem: it is no path or nothing is there.
-    """
-    if not isinstance(path, str) or not path:
-        raise InputProblem(f"path {path!r} is no path; name the data's folder, such as './data/gsm8k'")
-    full = Path(data_dir) / PATH_OF_ID.get(path, path)
-    if not full.exists():
-        raise InputProblem(f"{full} does not exist; put the data there, or set data_dir to the folder that holds data/")
-    return full
-
-
-PATH_OF_ID = {"opencompass/gsm8k": "data/gsm8k", "opencompass/bbh": "data/BBH/data"}
-"""OpenCompass's names of the data sets we load natively, as its ``get_data_path`` resolves them."""
-
-
 def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
     type_, options = build_kwargs(dataset_cfg, "the dataset config")
     if dataset_cfg.get("n", 1) != 1:
         raise InputProblem(f"n is {dataset_cfg['n']}; several runs over one dataset are not built yet, set n to 1")
     loader = LOADERS.find(type_)
     kwargs = {key: value for key, value in options.items() if key not in OWN_KEYS}
-    path = data_path(kwargs.pop("path", None), data_dir)
-    try:
-        splits = loader(path, **kwargs)
-    except TypeError as error:
-        raise InputProblem(f"{type_}: {error}; correct the options {kwargs!r}") from error
+    check_options(loader, 1, kwargs, str(type_))
+    splits = loader(partial(find_data, data_dir=data_dir), **kwargs)
     rows = _rows(splits, section(dataset_cfg, "reader_cfg"))
     _check_columns(rows, dataset_cfg)
     return rows

@@ -24,6 +24,7 @@ def details(abbr: str, rows: Rows, entries: list[dict[str, Any]], scores: Scores
             {"example_abbr": f"{prefix}_{rows.selected[index]}", **{key: [value] for key, value in detail.items()}}
             for index, detail in enumerate(scores.scored.details)
         ]
+    correct = scores.scored.correct
     ranked = any(key.startswith(_LABEL) for key in entries[0])
     formatted: dict[str, Any] = {"type": "PPL" if ranked else "GEN"}
     for index, entry in enumerate(entries):
@@ -31,7 +32,7 @@ def details(abbr: str, rows: Rows, entries: list[dict[str, Any]], scores: Scores
             **(_ranked(entry) if ranked else _generated(entry)),
             "predictions": str(scores.answers[index]),
             "references": str(scores.references[index]),
-            "correct": scores.scored.correct[index],
+            **({} if correct is None else {"correct": correct[index]}),
         }
     return formatted
 

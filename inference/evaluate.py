@@ -49,8 +49,9 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     rows = load_rows(dataset_cfg, spec.data_dir)
     _check_rows(rows, predictions.entries, dataset_cfg, total)
     answered = [entry["prediction"] for entry in predictions.entries]
+    prompts = [entry.get("origin_prompt") for entry in predictions.entries]
     try:
-        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)])
+        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)], prompts)
     except InputProblem as problem:
         raise InputProblem(f"dataset {dataset_cfg['abbr']}: {problem}") from problem
     return _write(files, spec, token, rows, predictions, scores)
@@ -114,7 +115,7 @@ def _write(
     path = layout.result(spec.model_abbr, first.dataset_abbr)
     samples = _samples(rows, scores)
     result = {
-        scores.scored.metric: scores.scored.value,
+        **{metric.name: metric.value for metric in scores.scored.metrics},
         "details": details(first.dataset_abbr, rows, predictions.entries, scores),
     }
     text = json.dumps(result, indent=4, ensure_ascii=False, default=str)
@@ -146,7 +147,7 @@ def _manifest(
         weights_id=spec.weights_id,
         created_at=now(),
         details={
-            "metrics": [_metric(scores)],
+            "metrics": _metrics(scores),
             "health": _health(predictions, scores),
             "samples_sha256": codec.digest_bytes(samples),
         },
@@ -154,30 +155,37 @@ def _manifest(
 
 
 def _samples(rows: Rows, scores: Scores) -> bytes:
+    """One line per item; ``score`` is its share in the first metric, 1 for an item worth 100 percent."""
+    correct, shares = scores.scored.correct, scores.scored.scores
+    scale = 100.0 if scores.scored.metrics[0].unit == "percent" else 1.0
     lines = []
-    for index, correct in enumerate(scores.scored.correct):
+    for index, answer in enumerate(scores.answers):
         sample = {
             "idx": index,
             "row": rows.selected[index],
-            "prediction": scores.answers[index],
+            "prediction": answer,
             "reference": scores.references[index],
-            "correct": correct,
-            "score": float(correct),
+            "correct": None if correct is None else correct[index],
+            "score": shares[index] / scale if shares else None,
         }
         lines.append(json.dumps(sample, default=str))
     return ("\n".join(lines) + "\n").encode()
 
 
-def _metric(scores: Scores) -> dict[str, Any]:
-    correct = scores.scored.correct
-    return {
-        "name": scores.scored.metric,
-        "value": scores.scored.value,
-        "n": len(correct),
-        "stderr": standard_error([100.0 * value for value in correct]),
-        "higher_is_better": True,
-        "unit": "percent",
-    }
+def _metrics(scores: Scores) -> list[dict[str, Any]]:
+    """The first metric's standard error is that of a mean of items; of the others none is known."""
+    values = [float(score) for score in scores.scored.scores]
+    return [
+        {
+            "name": metric.name,
+            "value": metric.value,
+            "n": len(scores.answers),
+            "stderr": None if number else standard_error(values),
+            "higher_is_better": metric.higher_is_better,
+            "unit": metric.unit,
+        }
+        for number, metric in enumerate(scores.scored.metrics)
+    ]
 
 
 def standard_error(values: list[float]) -> float | None:

@@ -8,14 +8,12 @@ A config names one by its registered name (``first-capital``) or by its function
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from inference.problems import InputProblem
-from inference.registry import Registry, build_kwargs
+from inference.registry import Registry, build_kwargs, check_options
 
 POSTPROCESSORS: Registry[Callable[..., Any]] = Registry("post-processor")
 
@@ -30,10 +28,7 @@ def open_postprocessor(config: Any, where: str) -> Callable[[str], Any]:
         return lambda text: text
     type_, kwargs = build_kwargs(config, where)
     function = POSTPROCESSORS.find(type_)
-    try:
-        inspect.signature(function).bind("", **kwargs)
-    except TypeError as error:
-        raise InputProblem(f"{where} {type_}: {error}; correct the options {kwargs!r}") from error
+    check_options(function, 1, kwargs, f"{where} {type_}")
     return (lambda text: function(text, **kwargs)) if kwargs else function
 
 
@@ -114,47 +109,3 @@ def first_option(text: str, options: str, cushion: bool = True) -> str:
         if found:
             return found
     return ""
-
-
-@POSTPROCESSORS.add("gsm8k_dataset", "gsm8k_dataset_postprocess")
-def gsm8k_reference(text: str) -> str:
-    """The number after ``#### `` of a GSM8K solution, without thousands separators.
-
-    :raises InputProblem: the solution has none.
-    """
-    _, found, answer = text.partition("#### ")
-    if not found:
-        raise InputProblem(f"a GSM8K answer has no '#### ' before its number: {text[:80]!r}; check the data")
-    return answer.split("#### ")[0].replace(",", "")
-
-
-@POSTPROCESSORS.add("gsm8k", "gsm8k_postprocess")
-def gsm8k(text: str) -> str:
-    """The last number before the model begins another ``Question:``; ``NULL`` when there is none."""
-    numbers: list[str] = re.findall(r"-?\d+\.\d+|-?\d+", text.split("Question:")[0])
-    return numbers[-1] if numbers else "NULL"
-
-
-@POSTPROCESSORS.add("bbh-mcq", "bbh_mcq_postprocess")
-def bbh_mcq(text: str) -> str:
-    """The letter in brackets after the first ``answer is ``, else the first capital there, else the text."""
-    parts = text.split("answer is ")
-    answer = parts[1].strip() if len(parts) > 1 else text
-    match = re.search(r"\(([A-Z])\)*", answer) or re.search(r"([A-Z])", answer)
-    return match.group(1) if match else answer
-
-
-@POSTPROCESSORS.add("bbh-freeform", "bbh_freeform_postprocess")
-def bbh_freeform(text: str) -> str:
-    """The first line after the last ``answer is``: what is bold in it, yes/no/true/false, or its words."""
-    parts = re.split(r"answer is\s*:?\s*", text, flags=re.IGNORECASE)
-    answer = (parts[-1].strip() if len(parts) > 1 else text).split("\n")[0].strip()
-    answer = answer[:-1].strip() if answer.endswith(".") else answer
-    bold = re.search(r"\*\*(.*?)\*\*", answer)
-    answer = bold.group(1).strip() if bold else answer
-    word = re.match(r"(yes|no|true|false)\b", answer, flags=re.IGNORECASE)
-    if word:
-        return word.group(1).capitalize()
-    if not re.search(r"\d\s*,\s*\d", answer):
-        answer = re.sub(r"\s*,\s*", " ", answer)
-    return re.sub(r"\s+", " ", answer).strip()

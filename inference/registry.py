@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from inference.extensions import load_extensions
 from inference.problems import InputProblem
 
 Entry = TypeVar("Entry")
@@ -13,6 +15,8 @@ Entry = TypeVar("Entry")
 
 class Registry(Generic[Entry]):
     """Names to what runs them natively.
+
+    Modules register what they bring when they are imported; the first name that is asked for imports them.
 
     :param what: what is registered, for messages: ``dataset``, ``evaluator`` ...
     """
@@ -22,9 +26,15 @@ class Registry(Generic[Entry]):
         self._entries: dict[str, Entry] = {}
 
     def add(self, *names: str) -> Callable[[Entry], Entry]:
-        """Decorator that registers under each name."""
+        """Decorator that registers under each name.
+
+        :raises ValueError: another entry has the name; which of two runs must not depend on an order of imports.
+        """
 
         def register(entry: Entry) -> Entry:
+            taken = [name for name in names if name in self._entries]
+            if taken:
+                raise ValueError(f"there is a native {self.what} {taken[0]} already; choose another name")
             self._entries.update(dict.fromkeys(names, entry))
             return entry
 
@@ -32,6 +42,7 @@ class Registry(Generic[Entry]):
 
     def names(self) -> list[str]:
         """Every registered name, sorted."""
+        load_extensions()
         return sorted(self._entries)
 
     def find(self, type_: Any) -> Entry:
@@ -42,6 +53,7 @@ class Registry(Generic[Entry]):
         """
         if not isinstance(type_, str) or not type_:
             raise InputProblem(f"{self.what} type {type_!r} is no name; give one of {', '.join(self.names())}")
+        load_extensions()
         name = type_.rsplit(".", 1)[-1]
         if name not in self._entries:
             raise InputProblem(self._unknown(type_, name))
@@ -77,3 +89,16 @@ def build_kwargs(config: Any, where: str) -> tuple[Any, dict[str, Any]]:
     if not isinstance(config, dict) or "type" not in config:
         raise InputProblem(f"{where} must be a dict with a 'type', not {config!r}")
     return config["type"], {key: value for key, value in config.items() if key != "type"}
+
+
+def check_options(function: Callable[..., Any], given: int, options: dict[str, Any], where: str) -> None:
+    """Refuse options a function does not take before it is called, so that its own errors stay its own.
+
+    :param given: number of the arguments that come by position.
+    :param where: the config's place and type, for the message.
+    :raises InputProblem: an option is unknown or one that is needed is missing.
+    """
+    try:
+        inspect.signature(function).bind(*[None] * given, **options)
+    except TypeError as error:
+        raise InputProblem(f"{where}: {error}; correct the options {options!r}") from error

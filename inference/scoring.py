@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from inference.datasets import output_column
-from inference.evaluators import EVALUATORS, Evaluator, Scored
+from inference.evaluators import EVALUATORS, Scored
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
 from inference.problems import InputProblem
-from inference.registry import build_kwargs, section
+from inference.registry import build_kwargs, check_options, section
 
+_Evaluate = Callable[[list[Any], list[Any], dict[str, Any]], Scored]
+_MATERIAL = ("rows", "prompts")
+"""What evaluators are given beside predictions and references when they have such a parameter."""
 _NOT_SCORED = "the dataset has no eval_cfg with an evaluator; add one, or run with mode infer"
 
 
@@ -49,12 +54,20 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
         raise InputProblem(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
 
 
-def score(model_cfg: dict[str, Any], dataset_cfg: dict[str, Any], predictions: list[Any], rows: list[Row]) -> Scores:
+def score(
+    model_cfg: dict[str, Any],
+    dataset_cfg: dict[str, Any],
+    predictions: list[Any],
+    rows: list[Row],
+    prompts: list[Any] | None = None,
+) -> Scores:
     """Score predictions against the rows they answer.
 
     References go through ``dataset_postprocessor``; predictions through the model's ``pred_postprocessor``,
-    then the dataset's. ``pred_role`` changes nothing: OpenCompass's cut never happens (its guard is never true).
+    then the dataset's, then the evaluator's own. ``pred_role`` changes nothing: OpenCompass's cut never
+    happens (its guard is never true).
 
+    :param prompts: what the model was asked for each row, as the predictions hold it.
     :raises InputProblem: nothing to score, several predictions for one row, no references, or an unknown type.
     """
     eval_cfg, column = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg)
@@ -64,19 +77,27 @@ def score(model_cfg: dict[str, Any], dataset_cfg: dict[str, Any], predictions: l
         raise InputProblem("reader_cfg names no output_column, so there are no references; name it, or use mode infer")
     if any(not isinstance(prediction, (str, int, float)) for prediction in predictions):
         raise InputProblem("a prediction is neither text nor a label; several answers per row cannot be scored yet")
-    evaluator = _evaluator(eval_cfg)
+    evaluate, of_evaluator = _evaluator(eval_cfg)
     of_dataset = open_postprocessor(eval_cfg.get("dataset_postprocessor"), "eval_cfg.dataset_postprocessor")
     of_model = open_postprocessor(model_cfg.get("pred_postprocessor"), "the model's pred_postprocessor")
     of_prediction = open_postprocessor(eval_cfg.get("pred_postprocessor"), "eval_cfg.pred_postprocessor")
     references = [of_dataset(row[column]) for row in rows]
-    answers = [of_prediction(of_model(prediction)) for prediction in predictions]
-    return Scores(answers, references, evaluator(answers, references))
+    answers = [of_evaluator(of_prediction(of_model(prediction))) for prediction in predictions]
+    material = {"rows": rows, "prompts": prompts}
+    return Scores(answers, references, evaluate(answers, references, material))
 
 
-def _evaluator(eval_cfg: dict[str, Any]) -> Evaluator:
+def _evaluator(eval_cfg: dict[str, Any]) -> tuple[_Evaluate, Callable[[str], Any]]:
+    """The evaluator with its options, and the post-processor among them (any of OpenCompass's may have one)."""
     if "evaluator" not in eval_cfg:
         raise InputProblem(_NOT_SCORED)
-    type_, kwargs = build_kwargs(eval_cfg["evaluator"], "eval_cfg.evaluator")
-    if kwargs:
-        raise InputProblem(f"evaluator {type_} takes no options here, but has {sorted(kwargs)}; remove them")
-    return EVALUATORS.find(type_)
+    type_, options = build_kwargs(eval_cfg["evaluator"], "eval_cfg.evaluator")
+    of_evaluator = open_postprocessor(options.pop("pred_postprocessor", None), "eval_cfg.evaluator.pred_postprocessor")
+    evaluator = EVALUATORS.find(type_)
+    asked = [name for name in _MATERIAL if name in inspect.signature(evaluator).parameters]
+    check_options(evaluator, 2, {**options, **dict.fromkeys(asked)}, f"evaluator {type_}")
+
+    def evaluate(answers: list[Any], references: list[Any], material: dict[str, Any]) -> Scored:
+        return evaluator(answers, references, **options, **{name: material[name] for name in asked})
+
+    return evaluate, of_evaluator

@@ -21,9 +21,9 @@ from inference.evaluators import EVALUATORS
 )  # fmt: skip
 def test_correctness_of_each_item(name, metric, predictions, references, correct):
     scored = EVALUATORS.find(f"opencompass.x.{name}")(predictions, references)
-    assert scored.metric == metric
+    assert [each.name for each in scored.metrics] == [metric]
     assert scored.correct == correct
-    assert scored.value == pytest.approx(100 * sum(correct) / len(correct))
+    assert scored.metrics[0].value == pytest.approx(100 * sum(correct) / len(correct))
     if scored.details is not None:
         assert [detail["correct"] for detail in scored.details] == correct
 

@@ -1,0 +1,73 @@
+"""Where data sets lie, and how one that is missing is got.
+
+OpenCompass's layout: a config names a folder (``./data/gsm8k``) or an id (``opencompass/gsm8k``), and both
+start at ``$COMPASS_DATA_CACHE`` or the working directory, else at ``~/.cache/opencompass``. Nothing is ever
+downloaded by a job: thousands of jobs would, and compute nodes often cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from inference.problems import InputProblem
+
+ARCHIVES = "http://opencompass.oss-cn-shanghai.aliyuncs.com/datasets/data/"
+"""Where OpenCompass's maintainers keep the data sets; each archive unpacks to a folder of ``data/``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """:param folder: the data set's place under a data folder.
+    :param archive: its file at :data:`ARCHIVES`, or a whole URL; "" when there is none.
+    """
+
+    folder: str
+    archive: str = ""
+
+    @property
+    def command(self) -> str:
+        """What gets the data, to be run in the data folder; "" when nothing does."""
+        if not self.archive:
+            return ""
+        url = self.archive if "://" in self.archive else ARCHIVES + self.archive
+        return f"curl -fLO {url} && unzip {PurePosixPath(url).name} -d data"
+
+
+_SOURCES: dict[str, Source] = {}
+
+
+def add_source(id_: str, folder: str, archive: str = "") -> None:
+    """Make a data set's id known; see :class:`Source`."""
+    _SOURCES[id_] = Source(folder, archive)
+
+
+def find_data(path: Any, data_dir: str) -> Path:
+    """Where a config's ``path`` lies.
+
+    :param data_dir: the folder that holds ``data/``; relative paths start there, "" for the working directory.
+    :raises InputProblem: it is no path or nothing is there; the message says how to get it.
+    """
+    if not isinstance(path, str) or not path:
+        raise InputProblem(f"path {path!r} is no path; name the data's folder, such as './data/gsm8k'")
+    relative = _SOURCES[path].folder if path in _SOURCES else path
+    places = [Path(root) / relative for root in _roots(data_dir)]
+    found = next((place for place in places if place.exists()), None)
+    if found is None:
+        raise InputProblem(f"{places[0]} does not exist; {_way(relative, data_dir)}")
+    return found
+
+
+def _roots(data_dir: str) -> list[str]:
+    cache = os.environ.get("COMPASS_DATA_CACHE", "")
+    return [data_dir, *([cache] if cache else []), str(Path.home() / ".cache/opencompass")]
+
+
+def _way(relative: str, data_dir: str) -> str:
+    wanted = PurePosixPath(relative)
+    near = (source for source in _SOURCES.values() if source.archive and wanted.is_relative_to(source.folder))
+    source = next(near, None)
+    put = "put the data there, or set data_dir to the folder that holds data/"
+    return f"get it with: cd {data_dir or '.'} && {source.command}; or {put}" if source else put

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from inference.claim import now
+from inference.timing import Timing
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Heartbeat
@@ -22,6 +23,7 @@ class Progress:
     :param done: items finished, those of earlier attempts included.
     :param total: items of the shard.
     :param tokens: read and written so far, 0 when nobody counts them (several processes).
+    :param timings: what each part took, by its name; for its manifest.
     """
 
     phase: str = "starting"
@@ -29,6 +31,7 @@ class Progress:
     total: int = 0
     message: str = ""
     tokens: int = 0
+    timings: dict[str, Timing] = field(default_factory=dict)
 
 
 class Pulse:

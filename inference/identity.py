@@ -113,6 +113,11 @@ def weights_identity(path: str | os.PathLike[str], cache_dir: str = "") -> str:
     return "sha256:" + codec.digest([configs, [[file.name, _remembered(file, cache_dir)] for file in weights]])
 
 
+def weights_size(folder: Path) -> int:
+    """Bytes of all weight files of a model folder."""
+    return sum(file.stat().st_size for file in weight_files(folder))
+
+
 def tokenizer_identity(path: str | os.PathLike[str]) -> str:
     """Which tokenizer (and chat template) a folder holds: ``sha256:`` over its files.
 

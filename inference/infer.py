@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from inference import journal
 from inference.claim import now
@@ -12,6 +14,7 @@ from inference.heartbeat import Progress
 from inference.identity import weights_identity
 from inference.problems import InputProblem
 from inference.startup import import_work
+from inference.timing import Timing
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import part_problem
 from opencompass_ops.contract.files import LocalFiles
@@ -38,9 +41,13 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, la
     _check_weights(spec)
     for part in wanted:
         journal.repair(files, spec.model_abbr, part)
+
+    def write(part: Part) -> None:
+        write_part(files, spec, part, token, progress.timings.get(part.name))
+
     if launch is None:
         progress.phase = "loading"
-        import_work().work(files, spec, wanted, progress, lambda part: write_part(files, spec, part, token))
+        import_work().work(files, spec, wanted, progress, write)
         return
     try:
         launch(wanted)
@@ -48,7 +55,7 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, la
         progress.phase = "writing"
         for part in wanted:
             if is_answered(files, spec, part):
-                write_part(files, spec, part, token)
+                write(part)
 
 
 def unanswered(files: LocalFiles, spec: ShardSpec) -> list[Part]:
@@ -72,9 +79,10 @@ def is_answered(files: LocalFiles, spec: ShardSpec, part: Part) -> bool:
     return len(journal.read(files, spec.model_abbr, part)) == part.count
 
 
-def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str) -> None:
+def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str, timing: Timing | None = None) -> None:
     """Write the prediction file, then its manifest, and only then delete the journals.
 
+    :param timing: what the part took of this job, None when nobody measured it.
     :raises RuntimeError: the journals lack items, which no path here allows.
     """
     answers = journal.read(files, spec.model_abbr, part)
@@ -83,13 +91,15 @@ def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str) -> No
     entries = {str(item): answers[item].entry for item in range(part.count)}
     body = journal.to_bytes(json.dumps(entries, indent=4, ensure_ascii=False))
     path = layout.prediction(spec.model_abbr, part.name)
-    truncated = sum(answer.truncated for answer in answers.values())
+    details: dict[str, Any] = {"truncated": sum(answer.truncated for answer in answers.values())}
+    if timing is not None:
+        details["timing"] = asdict(timing)
     files.write(path, body)
-    files.write(layout.manifest(path), _manifest(spec, part, token, body, truncated).to_json())
+    files.write(layout.manifest(path), _manifest(spec, part, token, body, details).to_json())
     journal.remove(files, spec.model_abbr, part)
 
 
-def _manifest(spec: ShardSpec, part: Part, token: str, body: bytes, truncated: int) -> Manifest:
+def _manifest(spec: ShardSpec, part: Part, token: str, body: bytes, details: dict[str, Any]) -> Manifest:
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
     return Manifest(
         file=f"{part.name}.json",
@@ -106,5 +116,5 @@ def _manifest(spec: ShardSpec, part: Part, token: str, body: bytes, truncated: i
         pair_fingerprint=part.pair_fingerprint,
         weights_id=spec.weights_id,
         created_at=now(),
-        details={"truncated": truncated, "versions": versions},
+        details=details | {"versions": versions},
     )

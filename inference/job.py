@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from inference import launchers, parallel
+from inference import launchers, parallel, timing
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.identity import located
@@ -104,8 +104,11 @@ def run_worker(shard: str, run_dir: str, token: str) -> int:
         from inference.infer import unanswered
 
         spec, work = read_spec(shard, INFER), import_work()
-        share = work.Share(this.rank, this.world)
-        work.work(files, spec, unanswered(files, spec), Progress(), lambda part: None, share)
+        share, progress = work.Share(this.rank, this.world), Progress()
+        try:
+            work.work(files, spec, unanswered(files, spec), progress, lambda part: None, share)
+        finally:  # a part that was refused says nothing of the others
+            timing.leave(files, token, this.rank, progress.timings)
 
     ending = guard(answer)
     if ending.returncode in (FAILED, REFUSED):

@@ -45,6 +45,11 @@ def place(world: int) -> Placement:
     return Placement("cuda:0", spread=torch.cuda.device_count() > 1)
 
 
+def device_name() -> str:
+    """The kind of GPU that this process computes on, as its driver calls it; ``cpu`` without one."""
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "cpu"
+
+
 def load_config(model_cfg: dict[str, Any]) -> Any:
     """The checkpoint's own transformers config.
 

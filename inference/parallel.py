@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference import launchers
+from inference import launchers, timing
 from inference.heartbeat import Progress
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -47,7 +47,8 @@ def run_workers(
     """
     processes = count_processes(spec)
     for rank in range(processes):
-        files.path(layout.job(token, failure_name(rank))).unlink(missing_ok=True)
+        for left in (failure_name(rank), timing.file_name(rank)):  # of an attempt before this restart
+            files.path(layout.job(token, left)).unlink(missing_ok=True)
     progress.phase = "loading"
     watched = Watched(files, spec, parts, processes)
     done = progress.done
@@ -59,6 +60,7 @@ def run_workers(
             progress.phase = "running" if watched.grew else "loading"
     finally:
         _stop(group)
+    progress.timings |= timing.gather(files, token, processes)
     failure = _failure(files, token, processes, group.returncode)
     if failure is not None:
         raise failure

@@ -15,7 +15,7 @@ from typing import Any
 
 from inference.build import build_requests, model_family
 from inference.datasets import Rows, load_rows
-from inference.identity import local_model, located, model_problem, tokenizer_identity, weights_identity
+from inference.identity import local_model, located, model_problem, tokenizer_identity, weights_identity, weights_size
 from inference.problems import InputProblem
 from inference.requests import RankingRequest, Request
 from inference.scoring import check_model_scoring, check_scoring
@@ -78,6 +78,7 @@ def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
             abbr=abbr,
             weights_id=weights_identity(folder, cache_dir),
             tokenizer_id=tokenizer_identity(config.get("tokenizer_path") or folder),
+            weights_bytes=weights_size(folder),
         )
     except Exception as error:  # the process's edge: whatever one model's config provokes stands in its entry
         return ModelProbe(abbr=abbr, error=f"model {abbr}: {_told(error)}")

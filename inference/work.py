@@ -17,10 +17,11 @@ from inference.datasets import load_rows
 from inference.generation import Generation, read_decoding
 from inference.heartbeat import Progress
 from inference.journal import Answer, Journal
-from inference.model import load_model, place
+from inference.model import device_name, load_model, place
 from inference.problems import InputProblem
 from inference.ranking import Ranking
 from inference.requests import GenerationRequest, RankingRequest
+from inference.timing import Timing
 from inference.tokens import Tokens, load_tokens
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
@@ -68,12 +69,14 @@ def work(
     progress.phase = "running"
     problems = []
     for part in parts:
+        began = time.monotonic()
         try:
-            _answer_part(files, spec, part, _open_part(spec, part, model, tokens), progress, share)
+            answered = _answer_part(files, spec, part, _open_part(spec, part, model, tokens), progress, share)
         except InputProblem as problem:
             print(f"{part.name}: {problem}", flush=True)
             problems.append(f"{part.name}: {problem}")
         else:
+            progress.timings[part.name] = Timing(time.monotonic() - began, answered, device_name())
             finish(part)
     if problems:
         raise InputProblem("; ".join(problems))
@@ -109,7 +112,8 @@ def batch_size(spec: ShardSpec, part: Part) -> int:
 
 def _answer_part(
     files: LocalFiles, spec: ShardSpec, part: Part, answerer: Answerer, progress: Progress, share: Share
-) -> None:
+) -> int:
+    """Journal what is missing of this process's share; returns how many items that were."""
     restored = journal.read(files, spec.model_abbr, part)
     batches = plan_batches(answerer.lengths, answerer.rows, batch_size(spec, part))
     share_of = batches[share.rank :: share.world]
@@ -133,3 +137,4 @@ def _answer_part(
                 print(f"{part.name}: batch {number} of {len(mine)}, {answered} items answered", flush=True)
                 reported = time.monotonic()
     print(f"{part.name}: answered {answered} items, {kept} restored from the journal", flush=True)
+    return answered

@@ -15,6 +15,7 @@ from inference.infer import infer
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.evidence import job_problem, part_problem, read_exit
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
 
 pytestmark = pytest.mark.model
 
@@ -52,6 +53,10 @@ def undisturbed(tmp_path):
     return answer
 
 
+def manifest(files, part):
+    return Manifest.from_json(files.read(layout.manifest(layout.prediction("tiny", part.name))))
+
+
 def lines(path):
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
@@ -76,6 +81,9 @@ def test_a_shard_killed_midway_answers_only_the_rest(start, make_spec, gen_datas
     assert "Starting inference process" in said
     assert f"answered {part.count - kept} items, {kept} restored from the journal" in said
     assert job_problem(start.files, spec, TOKEN) == ""
+    timing = manifest(start.files, part).details["timing"]
+    assert timing["answered"] == part.count - kept
+    assert timing["seconds"] > 0
     assert lines(start.files.path(layout.starts(TOKEN))) == 2
     assert start.files.read(layout.prediction("tiny", part.name)) == undisturbed(spec, part)
 
@@ -95,4 +103,7 @@ def test_two_processes_give_the_bytes_of_one_and_say_what_they_refused(
     for part in alone.parts:
         assert part_problem(start.files, "tiny", part) == ""
         assert start.files.read(layout.prediction("tiny", part.name)) == undisturbed(alone, part)
+        timing = manifest(start.files, part).details["timing"]
+        assert (timing["answered"], timing["device"]) == (part.count, "cpu")
+        assert 0 < timing["seconds"] < 180
     assert said.count("Starting inference process") == 2

@@ -64,6 +64,7 @@ def test_the_report_tells_rows_identities_and_digests(tmp_path, model):
     (found,), (dataset,), (pair,) = report.models, report.datasets, report.requests
     assert found.weights_id.startswith("sha256:")
     assert found.tokenizer_id.startswith("sha256:")
+    assert found.weights_bytes == (tmp_path / "step-1" / "model.safetensors").stat().st_size
     assert found.error == dataset.error == ""
     assert (dataset.rows, dataset.selected) == (6, 4)
     assert (pair.model, pair.dataset, len(pair.digest)) == ("step-1", "sums", 64)

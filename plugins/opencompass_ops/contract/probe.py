@@ -43,12 +43,14 @@ class ModelProbe:
         (safetensors headers, sizes, samples, mtime in milliseconds).
     :param tokenizer_id: digest of the tokenizer's files and the chat template.
     :param error: one message with the next step when the model cannot be used, else "".
+    :param weights_bytes: size of all weight files; 0 when unknown.
     """
 
     abbr: str
     weights_id: str = ""
     tokenizer_id: str = ""
     error: str = ""
+    weights_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class Manifest:
     :param fingerprint: of the part, or of the evaluation for a result file.
     :param pair_fingerprint: of model x dataset, without the range.
     :param weights_id: identity of the weights that answered.
-    :param details: what the writer adds (metrics of a result, truncated rows, versions).
+    :param details: what the writer adds (metrics of a result, truncated rows, versions; ``timing``: the seconds that
+        the part took of its job, how many items were answered in them, and the device).
     """
 
     file: str

@@ -13,7 +13,7 @@ from typing import Any
 from opencompass_ops.asked import cluster_for, models_for
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
-from opencompass_ops.configs.library import default_config_dir, find_config
+from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import load
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.names import mode, prompt_hash
@@ -124,8 +124,8 @@ def load_cluster(name: str) -> ClusterConfig:
 
     :raises ConfigError: there is none, or it is wrong; the message lists what there is.
     """
-    path = find_config(name, [default_config_dir()], kind="clusters")
-    loaded = load([path], config_dirs=[default_config_dir()])[0]
+    path = find_config(name, kind="clusters")
+    loaded = load([path])[0]
     if loaded.error:
         raise ConfigError(loaded.error)
     config = ClusterConfig.from_values(path.stem, loaded.values)
@@ -134,12 +134,11 @@ def load_cluster(name: str) -> ClusterConfig:
 
 
 def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
-    path = find_config(request.config, [default_config_dir()])
+    path = find_config(request.config)
     data_dir = Path(_data_dir(cluster))
     loaded = load(
         [path],
         cfg_options=request.cfg_options,
-        config_dirs=[default_config_dir()],
         data_dir=data_dir if data_dir.is_dir() else None,  # a cluster's data need not be on this host
     )[0]
     config = override(resolve(loaded), request.model_overrides)

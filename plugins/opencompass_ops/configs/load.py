@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.configs.library import default_config_dir
+from opencompass_ops.configs.bases import opencompass_configs
+from opencompass_ops.configs.library import config_folders
 from opencompass_ops.configs.masking import is_secret_key
 from opencompass_ops.configs.options import apply_options, parse_options
 from opencompass_ops.errors import ConfigError
@@ -31,6 +32,7 @@ class LoadedConfig:
     :param files: absolute path to sha256 of every config, base and data file that was read.
     :param environment: name to sha256 of the value of every variable that was asked for; None when it was not set.
     :param error: "", or one message with file, line and next step; then ``values`` is empty.
+    :param warnings: what people should know about where the values come from.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class LoadedConfig:
     files: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str | None] = field(default_factory=dict)
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def load(
@@ -53,7 +56,8 @@ def load(
 
     :param paths: the config files.
     :param cfg_options: ``--cfg-options`` as ``key=value`` texts, or parsed; applied to every file.
-    :param config_dirs: more folders that configs may read and that stand for ``opencompass.configs``.
+    :param config_dirs: folders that configs may read and that stand for ``opencompass.configs``, before those of
+        :func:`opencompass_ops.configs.library.config_folders`.
     :param data_dir: the folder relative data paths are resolved against; readable for configs.
     :param timeout_s: seconds per file.
     :param memory_mb: memory per file, in addition to the reader's own.
@@ -64,7 +68,8 @@ def load(
     asked = [path for path in dict.fromkeys(paths) if not problems[path]]
     request = {
         "paths": [os.path.abspath(path) for path in asked],  # noqa: PTH100 - a link's own folder is its config folder
-        "config_dirs": [str(folder.resolve()) for folder in (*config_dirs, default_config_dir())],
+        "config_dirs": [str(folder) for folder in config_folders(config_dirs)],
+        "library": str(opencompass_configs() or ""),
         "data_dir": str(data_dir.resolve()) if data_dir else "",
         "timeout_s": timeout_s,
         "memory_mb": memory_mb,

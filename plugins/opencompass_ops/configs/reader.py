@@ -31,10 +31,11 @@ class Reader:
     """Reads one config; keeps track of the file that is being parsed, because that is the culprit of an error.
 
     :param config_dirs: folders that stand for ``opencompass.configs``.
+    :param library: OpenCompass's own ``configs``, where there is one.
     """
 
-    def __init__(self, config_dirs: Sequence[Path]) -> None:
-        self._config_dirs = config_dirs
+    def __init__(self, config_dirs: Sequence[Path], library: Path | None = None) -> None:
+        self._config_dirs, self._library = config_dirs, library
         self._open: list[tuple[Path, ast.Module]] = []
         self._located: dict[str, str] = {}
         self.seen: set[str] = set()
@@ -93,7 +94,7 @@ class Reader:
 
     def _locate(self, importer: Path, node: ast.ImportFrom) -> None:
         """Point an import at its file: mmengine joins the folder of a package with the rest of the name."""
-        places = list(bases.candidates(node, importer, self._config_dirs))
+        places = list(bases.candidates(node, importer, self._config_dirs, self._library))
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             name = "." * node.level + (node.module or "")

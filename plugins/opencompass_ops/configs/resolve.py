@@ -76,7 +76,7 @@ def _resolve(loaded: LoadedConfig) -> EvalConfig:
         model_dataset_combinations=_combinations(values, models, datasets),
         path=loaded.path,
         fingerprint=fingerprint(loaded),
-        warnings=tuple(_warnings(values, models)),
+        warnings=(*loaded.warnings, *_warnings(values, models)),
     )
 
 

@@ -36,10 +36,13 @@ _LARGEST_SCRATCH_FILE = 16 * 2**20
 class Task:
     """What the child is told.
 
+    :param config_dirs: folders that stand for ``opencompass.configs``.
+    :param library: OpenCompass's own ``configs``, None where there is no OpenCompass.
     :param memory_mb: address space the config may add to what the reader itself has.
     """
 
     config_dirs: tuple[Path, ...]
+    library: Path | None
     data_dir: Path | None
     timeout_s: float
     memory_mb: int
@@ -50,6 +53,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     task = Task(
         config_dirs=tuple(Path(folder) for folder in request["config_dirs"]),
+        library=Path(request["library"]) if request["library"] else None,
         data_dir=Path(request["data_dir"]) if request["data_dir"] else None,
         timeout_s=request["timeout_s"],
         memory_mb=request["memory_mb"],
@@ -132,7 +136,7 @@ def _run_child(path: Path, task: Task, scratch: str, writing: int) -> None:
 
 
 def _read(path: Path, task: Task, scratch: str) -> dict[str, Any]:
-    reader = Reader(task.config_dirs)
+    reader = Reader(task.config_dirs, task.library)
     _settle(path, task, scratch)
     policy = Policy(_sources(path, task), _libraries(), os.path.realpath(scratch))
     environment = Environment()
@@ -176,8 +180,7 @@ def _sources(path: Path, task: Task) -> tuple[str, ...]:
     """The folders whose files are configs and data, OpenCompass's own configs included when they are there."""
     folders = [path.parent, *task.config_dirs, *([task.data_dir] if task.data_dir else [])]
     folders += [parent / bases.PACKAGE / "configs" for parent in path.parents]
-    installed = bases.installed_package(bases.PACKAGE)
-    folders += [installed / "configs"] if installed else []
+    folders += [task.library] if task.library else []
     return tuple(dict.fromkeys(os.path.realpath(folder) for folder in folders if folder.is_dir()))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packages, testbed
 from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sessionfinish
+from opencompass_wheel import opencompass_wheel
 from soak_table import record, soak_table
 
 # fixtures and hooks
@@ -16,6 +17,7 @@ __all__ = [
     "_swept",
     "inference_image",
     "make_testbed",
+    "opencompass_wheel",
     "pytest_addoption",
     "pytest_runtest_makereport",
     "pytest_sessionfinish",

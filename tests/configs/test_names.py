@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import re
 from pathlib import Path
 
 import pytest
 
-from opencompass_ops.configs.load import load
 from opencompass_ops.configs.names import dataset_abbr, mode, model_abbr, prompt_hash
 from opencompass_ops.contract.codec import digest_bytes
 from opencompass_ops.errors import ConfigError
-
-HASHED = re.compile(r"_([0-9a-f]{6})\.py$")
-# A config file describes datasets under names like these, in OpenCompass 0.5.4.
-LISTED = "_datasets"
 
 
 @pytest.mark.parametrize("case", ["fixk", "zero"])
@@ -81,28 +74,3 @@ def test_datasets_are_named_by_abbr_or_by_path_and_name():
 )
 def test_the_mode_comes_from_the_inferencer(kind: str, expected: str):
     assert mode({"infer_cfg": {"inferencer": {"type": kind}}}) == expected
-
-
-@pytest.fixture
-def wheel_configs() -> Path:
-    """``opencompass/configs`` of an unpacked OpenCompass wheel."""
-    named = os.environ.get("OPENCOMPASS_WHEEL_DIR")
-    if not named:
-        pytest.skip("OPENCOMPASS_WHEEL_DIR names no unpacked opencompass 0.5.4 wheel")
-    return Path(named) / "opencompass" / "configs"
-
-
-@pytest.mark.timeout(600)
-def test_every_hash_in_opencompass_file_names_is_ours(wheel_configs: Path):
-    paths = sorted(path for path in (wheel_configs / "datasets").rglob("*.py") if HASHED.search(path.name))
-    checked = 0
-    for loaded in load(paths):
-        match = HASHED.search(loaded.path.name)
-        listed = [value for key, value in loaded.values.items() if key.endswith(LISTED) and isinstance(value, list)]
-        hashable = [dataset for dataset in (listed[0] if listed else []) if "infer_cfg" in dataset]
-        if match and hashable:
-            hashes = [prompt_hash(dataset) for dataset in hashable]
-            together = digest_bytes(",".join(hashes).encode())
-            assert match[1] in (hashes[0][:6], together[:6]), loaded.path
-            checked += 1
-    assert checked == 773

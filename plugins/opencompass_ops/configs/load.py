@@ -1,4 +1,4 @@
-"""Read OpenCompass configs without OpenCompass: many files, one subprocess, each file under its own limits."""
+"""Read OpenCompass configs without OpenCompass: in subprocesses, each file under its own limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ from opencompass_ops.errors import ConfigError
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from opencompass_ops.configs.sandbox import main; main()"
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
+_SETTINGS = {"PYTHONHASHSEED": "0"}
+"""A config that lists a set says the same whenever it is read."""
+
+_MOST_READERS = 4
+_WORTH_A_READER = 40
+"""Files: to start a reader costs as much as to read so many."""
+
 _PASSED = frozenset({"PATH", "LANG", "COMPASS_DATA_CACHE", "DATASET_SOURCE", "TOKENIZER_MODEL"})
 
 
@@ -67,14 +75,13 @@ def load(
     problems = {path: _path_problem(path) for path in paths}
     asked = [path for path in dict.fromkeys(paths) if not problems[path]]
     request = {
-        "paths": [os.path.abspath(path) for path in asked],  # noqa: PTH100 - a link's own folder is its config folder
         "config_dirs": [str(folder) for folder in config_folders(config_dirs)],
         "library": str(opencompass_configs() or ""),
         "data_dir": str(data_dir.resolve()) if data_dir else "",
         "timeout_s": timeout_s,
         "memory_mb": memory_mb,
     }
-    answers = dict(zip(asked, _ask(request, len(asked), timeout_s), strict=True)) if asked else {}
+    answers = _ask_readers(request, asked) if asked else {}
     return [_loaded(path, answers.get(path, {"error": problems[path]}), options) for path in paths]
 
 
@@ -94,9 +101,25 @@ def _loaded(path: Path, answer: dict[str, Any], options: dict[str, Any]) -> Load
         return LoadedConfig(path, error=f"{path}: {error}", **read)
 
 
-def _ask(request: dict[str, Any], count: int, timeout_s: float) -> list[dict[str, Any]]:
+def _ask_readers(request: dict[str, Any], paths: list[Path]) -> dict[Path, dict[str, Any]]:
+    """Every file's answer; many files are shared among several readers."""
+    count = max(1, min(len(paths) // _WORTH_A_READER, os.cpu_count() or 1, _MOST_READERS))
+    shares = [paths[start::count] for start in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(lambda share: _ask(request, share), shares))
+    return {
+        path: answer
+        for share, said in zip(shares, answers, strict=True)
+        for path, answer in zip(share, said, strict=True)
+    }
+
+
+def _ask(request: dict[str, Any], paths: list[Path]) -> list[dict[str, Any]]:
     """One answer per file, in order; files that the reader no longer reached say so."""
-    command = [sys.executable, "-I", "-B", "-c", _BOOT, str(_PACKAGE_ROOT)]
+    # A link's own folder is its config folder, so links are not followed.
+    request = request | {"paths": [os.path.abspath(path) for path in paths]}  # noqa: PTH100
+    count, seconds = len(paths), _START_S + len(paths) * (request["timeout_s"] + 5)
+    command = [sys.executable, "-P", "-s", "-B", "-c", _BOOT, str(_PACKAGE_ROOT)]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -107,7 +130,7 @@ def _ask(request: dict[str, Any], count: int, timeout_s: float) -> list[dict[str
         text=True,
     )
     try:
-        output, complaint = process.communicate(json.dumps(request), timeout=_START_S + count * (timeout_s + 5))
+        output, complaint = process.communicate(json.dumps(request), timeout=seconds)
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
             "the config reader gave no answer in time; the machine may be overloaded, try again"
@@ -129,8 +152,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What a config may see: nothing secret, nothing of this plugin's own settings."""
-    return {name: value for name, value in os.environ.items() if name in _PASSED or _is_for_configs(name)}
+    """What a config may see: nothing secret, nothing of this plugin's own settings or Python's."""
+    passed = {name: value for name, value in os.environ.items() if name in _PASSED or _is_for_configs(name)}
+    return passed | _SETTINGS
 
 
 def _is_for_configs(name: str) -> bool:

@@ -1,11 +1,12 @@
 """The process in which configs run: imports mmengine once, then forks a guarded child for each file.
 
-Started by :mod:`opencompass_ops.configs.load` with ``python -I`` and a scrubbed environment. Reads one JSON request
+Started by :mod:`opencompass_ops.configs.load` with a scrubbed environment. Reads one JSON request
 from stdin and answers with one JSON line per file on stdout, so that what is read already survives its own death.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import sysconfig
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,9 @@ def main() -> None:
         timeout_s=request["timeout_s"],
         memory_mb=request["memory_mb"],
     )
+    _libraries()  # once, for all children
+    gc.collect()
+    gc.freeze()  # so that no child copies what it only inherits
     for path in request["paths"]:
         sys.stdout.write(json.dumps(_answer(Path(path), task)) + "\n")
         sys.stdout.flush()
@@ -184,6 +189,7 @@ def _sources(path: Path, task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.realpath(folder) for folder in folders if folder.is_dir()))
 
 
+@cache
 def _libraries() -> tuple[str, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = [*sys.path, *(sysconfig.get_path(name) for name in names)]

@@ -1,0 +1,115 @@
+"""OpenCompass's whole config library is read as OpenCompass reads it, without OpenCompass."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opencompass_ops.configs.load import LoadedConfig, load
+from opencompass_ops.configs.names import prompt_hash
+from opencompass_ops.contract.codec import digest_bytes
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
+
+HASHED = re.compile(r"_([0-9a-f]{6})\.py$")
+# A config file describes datasets under names like these.
+LISTED = "_datasets"
+READ_BY_US_ALONE = {
+    # It asks for its __file__, which OpenCompass gives to bases only.
+    "datasets/CHARM/charm_reason_settings.py",
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(repo: Path) -> dict[str, str]:
+    """Path to the digest that OpenCompass got, "-" where it could not read the file."""
+    lines = (repo / "tests/golden/configs/opencompass_dictionaries.txt").read_text().splitlines()
+    pairs = (line.split(maxsplit=2)[:2] for line in lines if not line.startswith("#"))
+    return {path: digest for digest, path in pairs}
+
+
+@pytest.fixture(scope="module")
+def library(opencompass_wheel: Path) -> Path:
+    """``opencompass/configs`` of the unpacked wheel."""
+    return opencompass_wheel / "opencompass" / "configs"
+
+
+@pytest.fixture(scope="module")
+def seconds() -> dict[str, float]:
+    """Processor seconds by what took them."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def read(library: Path, recorded: dict[str, str], seconds: dict[str, float]) -> dict[str, LoadedConfig]:
+    """Every config of the library, in one call."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR", raising=False)
+        before = _processor_seconds()
+        loaded = load([library / path for path in recorded])
+        seconds["all"] = _processor_seconds() - before
+    return dict(zip(recorded, loaded, strict=True))
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_the_record_is_of_this_library(library: Path, recorded: dict[str, str]):
+    assert {path.relative_to(library).as_posix() for path in library.rglob("*.py")} == set(recorded)
+    datasets = [path for path in recorded if path.startswith("datasets/")]
+    assert len(datasets) == 1514
+    assert sum(recorded[path] == "-" for path in datasets) == 13
+
+
+def test_every_config_gives_the_dictionary_that_opencompass_gets(
+    library: Path, recorded: dict[str, str], read: dict[str, LoadedConfig]
+):
+    readable = [path for path, digest in recorded.items() if digest != "-"]
+    assert {path: read[path].error for path in readable if read[path].error} == {}
+    assert [path for path in readable if _digest(read[path].values, library) != recorded[path]] == []
+
+
+def test_what_opencompass_cannot_read_gives_one_message_with_its_place(
+    library: Path, recorded: dict[str, str], read: dict[str, LoadedConfig]
+):
+    unreadable = {path for path, digest in recorded.items() if digest == "-"}
+    assert {path for path in unreadable if not read[path].error} == READ_BY_US_ALONE
+    for path in unreadable - READ_BY_US_ALONE:
+        assert re.match(rf"{re.escape(str(library))}/\S+\.py:\d+: .*; ", read[path].error), read[path].error
+
+
+def test_every_hash_in_a_file_name_is_ours(read: dict[str, LoadedConfig]):
+    named = {path: match[1] for path in read if (match := HASHED.search(path)) and path.startswith("datasets/")}
+    hashes = {path: list(_hashes(read[path].values)) for path in named}
+    asking = {path: found for path, found in hashes.items() if found}
+    together = {path: digest_bytes(",".join(found).encode()) for path, found in asking.items()}
+    wrong = [path for path, found in asking.items() if named[path] not in (found[0][:6], together[path][:6])]
+    assert (len(named), len(asking), wrong) == (778, 773, [])
+
+
+def test_all_of_it_is_read_within_a_minute_on_two_cores(read: dict[str, LoadedConfig], seconds: dict[str, float]):
+    assert len(read) > 2000
+    assert seconds["all"] < 2 * 60
+
+
+def _digest(values: dict[str, Any], library: Path) -> str:
+    """As ``tests/recorders/config_dictionaries.py`` records it."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False).replace(str(library), "<configs>")
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _hashes(values: dict[str, Any]) -> Iterator[str]:
+    """The hashes of the datasets in a file's first list."""
+    listed = [value for key, value in values.items() if key.endswith(LISTED) and isinstance(value, list)]
+    for dataset in listed[0] if listed else []:
+        if "infer_cfg" in dataset:
+            yield prompt_hash(dataset)

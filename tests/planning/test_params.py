@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from opencompass_ops.errors import InputError
 from opencompass_ops.planning import params
 from opencompass_ops.planning.request import Request
 
@@ -55,8 +56,7 @@ def test_the_form_opens_with_what_a_first_run_needs():
 
 
 def test_a_form_left_alone_says_what_an_empty_command_line_says():
-    defaults = {name: entry["default"] for name, entry in params.form().items() if "default" in entry}
-    assert {"config": "eval.py", **defaults} == parse("eval.py")
+    assert {name: entry["default"] for name, entry in params.form().items()} == parse()
 
 
 def test_every_flag_reaches_the_request():
@@ -97,7 +97,8 @@ def test_a_bare_reuse_flag_means_the_latest_run():
 
 def test_slurm_is_short_for_the_cluster_of_that_name():
     assert parse("eval.py", "--slurm")["cluster"] == "slurm"
-    assert parse("eval.py")["cluster"] == "local"
+    assert parse("eval.py", "--dlc")["cluster"] == "dlc"
+    assert parse("eval.py")["cluster"] is None
 
 
 def test_slurm_beside_another_cluster_is_refused():
@@ -123,8 +124,22 @@ def test_a_malformed_override_flag_is_refused(text):
         parse("eval.py", "--model-override", text)
 
 
-def test_the_config_is_required_and_the_rest_is_not():
-    assert [name for name, entry in params.form().items() if "default" not in entry] == ["config"]
+def test_a_form_left_alone_is_refused_for_what_it_lacks():
+    with pytest.raises(InputError, match="config: is empty; name a config, or models"):
+        Request.from_params(parse())
+
+
+def test_what_has_no_effect_is_no_field_of_the_form_and_is_warned_of_only_when_it_is_said():
+    assert not {"lark", "min_out_len", "num_gpus"} & set(params.form())
+    assert params.in_vain(parse("eval.py")) == ()
+    (warning,) = params.in_vain(parse("eval.py", "--min-out-len", "3"))
+    assert warning.startswith("--min-out-len (min_out_len) has no effect: ")
+
+
+def test_details_are_kept_unless_the_word_false_is_said():
+    said = [parse("e", *more)["dump_eval_details"] for more in ((), ("--dump-eval-details",))]
+    said += [parse("e", "--dump-eval-details", word)["dump_eval_details"] for word in ("True", "0", "False", "false")]
+    assert said == [True, True, True, True, False, False]
 
 
 def test_the_form_offers_sorted_proposals():

@@ -28,9 +28,9 @@ def test_a_whole_number_written_as_a_float_is_whole_because_json_has_one_kind_of
 
 WRONG = [
     ({"max_num_worker": 2}, "max_num_worker: there is no such parameter; did you mean 'max_num_workers'"),
-    ({"zzz": 2}, "zzz: there is no such parameter; known are account, cfg_options, cluster"),
-    ({"config": " "}, "config=' ': is empty; give a value"),
-    ({"config": None}, "config=None: is empty; give a value"),
+    ({"zzz": 2}, "zzz: there is no such parameter; known are accelerator, account, aliyun_cfg"),
+    ({"config": " "}, "config: is empty; name a config, or models"),
+    ({"config": None}, "config: is empty; name a config, or models"),
     ({"config": 3}, "config=3: is a number; give a text"),
     ({"config": "a\nb"}, "config='a\\nb': holds a control character; remove it"),
     ({"mode": "train"}, "mode='train': is none of all, infer, eval, viz; choose one"),

@@ -10,7 +10,15 @@ from typing import Any
 
 from opencompass_ops.contract.layout import safe_name
 from opencompass_ops.errors import InputError
-from opencompass_ops.planning.params import BY_NAME, OF_CLUSTER, OVERRIDE_FIELDS, PARAMETERS, Parameter, nearest
+from opencompass_ops.planning.params import (
+    BY_NAME,
+    OF_CLUSTER,
+    OVERRIDE_FIELDS,
+    PARAMETERS,
+    Parameter,
+    is_said,
+    nearest,
+)
 
 
 @dataclass(frozen=True)
@@ -21,12 +29,39 @@ class Request:
         the place of the configured model.
     """
 
-    config: str
+    config: str | None = None
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    summarizer: str | None = None
+    config_dir: str | None = None
+    dataset_num_runs: int = 1
+    hf_path: str | None = None
+    hf_type: str = "chat"
+    hf_num_gpus: int = 1
+    model_kwargs: tuple[str, ...] = ()
+    tokenizer_path: str | None = None
+    tokenizer_kwargs: tuple[str, ...] = ()
+    peft_path: str | None = None
+    peft_kwargs: tuple[str, ...] = ()
+    generation_kwargs: tuple[str, ...] = ()
+    max_seq_len: int | None = None
+    max_out_len: int = 256
+    batch_size: int = 8
+    pad_token_id: int | None = None
+    stop_words: tuple[str, ...] = ()
+    custom_dataset_path: str | None = None
+    custom_dataset_meta_path: str | None = None
+    custom_dataset_data_type: str | None = None
+    custom_dataset_infer_method: str | None = None
     mode: str = "all"
     limit: int | None = None
     reuse: str | None = None
     work_dir: str | None = None
-    cluster: str = "local"
+    cluster: str | None = None
+    eval_cluster: str | None = None
+    image: str | None = None
+    aliyun_cfg: str | None = None
+    max_workers_per_gpu: int | None = None
     partition: str | None = None
     quotatype: str | None = None
     qos: str | None = None
@@ -38,7 +73,13 @@ class Request:
     extra_args: tuple[str, ...] = ()
     max_num_workers: int = 1
     max_partition_size: int | None = None
+    gen_task_coef: int | None = None
+    accelerator: str | None = None
     retry: int = 2
+    dump_eval_details: bool = True
+    station_path: str | None = None
+    station_overwrite: bool = False
+    config_verbose: bool = False
     debug: bool = False
     dry_run: bool = False
     cfg_options: tuple[str, ...] = ()
@@ -52,13 +93,15 @@ class Request:
         :raises InputError: lists every wrong parameter with its value and the next step.
         """
         problems = [
-            f"{name}: there is no such parameter; {nearest(str(name), list(BY_NAME))}"
-            for name in params
-            if name not in BY_NAME
+            f"{name}: there is no such parameter; {nearest(str(name), _LIVE)}" for name in params if name not in BY_NAME
         ]
         values: dict[str, Any] = {}
         for parameter in PARAMETERS:
             raw = params.get(parameter.name, parameter.default)
+            if parameter.refused and is_said(parameter, params):
+                problems.append(f"{parameter.name}={raw!r} ({parameter.flags[-1]}): {parameter.refused}")
+            if not parameter.is_live:
+                continue
             try:
                 values[parameter.name] = _checked(parameter, raw)
             except ValueError as error:
@@ -76,9 +119,12 @@ class Request:
     def to_params(self) -> dict[str, Any]:
         """The params that :meth:`from_params` reads, as plain JSON values."""
         params = dataclasses.asdict(self)
-        params |= {"cfg_options": list(self.cfg_options), "extra_args": list(self.extra_args)}
+        params |= {name: list(value) for name, value in params.items() if isinstance(value, tuple)}
         params["model_overrides"] = [dict(override) for override in self.model_overrides]
         return params
+
+
+_LIVE = [parameter.name for parameter in PARAMETERS if parameter.is_live]
 
 
 def _checked(parameter: Parameter, raw: Any) -> Any:
@@ -90,8 +136,6 @@ def _checked(parameter: Parameter, raw: Any) -> Any:
 
 
 def _absent(parameter: Parameter) -> Any:
-    if parameter.required:
-        raise ValueError("is empty; give a value")
     if not parameter.nullable:
         raise ValueError(f"is empty; leave it out for {parameter.default!r}")
     return parameter.default
@@ -169,7 +213,7 @@ def _override(item: Any) -> dict[str, str]:
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """Parameters that are right alone and wrong together."""
-    problems = []
+    problems = _nothing_to_do(values)
     if values.get("mode") in ("eval", "viz") and "reuse" in values and values["reuse"] is None:
         problems.append(f"mode={values['mode']!r}: works on a run that exists; set reuse to its folder or to 'latest'")
     names = [override.get("abbr") or override["path"] for override in values.get("model_overrides", ())]
@@ -179,6 +223,20 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         if names.count(name) > 1
     ]
     return problems
+
+
+def _nothing_to_do(values: Mapping[str, Any]) -> list[str]:
+    """A config says models and datasets; without one the request has to."""
+    if values.get("config", "wrong"):
+        return []
+    models = any(values.get(name) for name in ("models", "hf_path"))
+    datasets = any(values.get(name) for name in ("datasets", "custom_dataset_path"))
+    if not models and not datasets:
+        return ["config: is empty; name a config, or models (or hf_path) and datasets (or custom_dataset_path)"]
+    lacking = [] if models else ["models: there are none; name model configs, or a checkpoint with hf_path"]
+    return lacking + (
+        [] if datasets else ["datasets: there are none; name dataset configs, or a file with custom_dataset_path"]
+    )
 
 
 def _type(value: Any) -> str:

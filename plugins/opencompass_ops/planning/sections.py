@@ -1,0 +1,225 @@
+"""A config's ``infer`` and ``eval`` sections: how it wants each stage partitioned, where, how many jobs at once.
+
+They hold where the request names no cluster (``--slurm``, ``--dlc``, ``--cluster``), each for its own stage. With a
+cluster they are replaced as a whole; OpenCompass merges them key by key and then fails on the mixture. What people
+type about resources (``-p``, ``-q``, ``--qos`` ...) goes over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.choice import configured
+from opencompass_ops.planning.parameter import nearest
+from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner
+from opencompass_ops.planning.request import Request
+
+INFER, EVAL = "infer", "eval"
+LOCAL, SLURM, DLC = "local", "slurm", "dlc"
+
+_MAX_NUM_WORKERS = {LOCAL: 16, SLURM: 32, DLC: 32}
+"""What OpenCompass's runners take where a section has a runner that does not say it."""
+
+_RUNNERS = {
+    "LocalRunner": LOCAL,
+    "LocalAPIRunner": LOCAL,
+    "SlurmRunner": SLURM,
+    "SlurmSequentialRunner": SLURM,
+    "DLCRunner": DLC,
+}
+_RUNNER_KEYS = {
+    LOCAL: frozenset({"max_num_workers", "max_workers_per_gpu", "concurrent_users", "retry"}),
+    SLURM: frozenset({"max_num_workers", "retry", "partition", "quotatype", "qos", "extra_command", "task_prefix"}),
+    DLC: frozenset({"max_num_workers", "retry", "aliyun_cfg", "eval_with_gpu", "preemptible"}),
+}
+_EVERY_RUNNER = frozenset({"type", "task", "debug", "lark_bot_url", "keep_tmp_file"})
+_TASKS = {
+    INFER: frozenset({"OpenICLInferTask", "OpenICLInferConcurrentTask"}),
+    EVAL: frozenset({"OpenICLEvalTask", "OpenICLEvalWatchTask"}),
+}
+_RESOURCES = {"partition": "partition", "quotatype": "quotatype", "qos": "qos", "extra_command": "extra_args"}
+"""Keys of a runner, and what ``clusters.resources`` calls them."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one stage of a run shall go.
+
+    :param cluster: name of the cluster config.
+    :param partitioner: None for the planner's own choice.
+    :param resources: asked of the cluster, under the names of ``clusters.resources``; only what was said.
+    :param max_workers_per_gpu: jobs that may share a device, None for what the cluster config says.
+    :param aliyun: settings of PAI-DLC that the runner has, None where it has none.
+    :param dump_details: whether results keep every item, None where nobody says.
+    :param notes: what people should know of it.
+    """
+
+    cluster: str
+    max_num_workers: int
+    retry: int
+    partitioner: Partitioner | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    max_workers_per_gpu: int | None = None
+    aliyun: Mapping[str, Any] | None = None
+    dump_details: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+def infer_stage(section: Mapping[str, Any] | None, request: Request) -> Stage:
+    """How inference shall go.
+
+    :param section: the config's ``infer``.
+    :raises ConfigError: the section holds (no cluster is named) and cannot be obeyed.
+    """
+    if request.cluster is not None or not section:
+        return _asked(request, request.cluster or LOCAL, _replaced(INFER, section))
+    return _obeyed(INFER, section, request)
+
+
+def eval_stage(section: Mapping[str, Any] | None, request: Request, infer: Stage) -> Stage:
+    """How evaluation shall go; where nobody says, as inference goes.
+
+    :param section: the config's ``eval``.
+    :param infer: the stage of inference.
+    :raises ConfigError: the section holds and cannot be obeyed.
+    """
+    named = request.eval_cluster or request.cluster
+    if named is None and section:
+        return _obeyed(EVAL, section, request)
+    cluster = named or infer.cluster
+    if cluster == infer.cluster:
+        return Stage(
+            cluster,
+            infer.max_num_workers,
+            infer.retry,
+            resources=infer.resources,
+            max_workers_per_gpu=infer.max_workers_per_gpu,
+            aliyun=infer.aliyun,
+            notes=_replaced(EVAL, section),
+        )
+    # What is asked of one cluster (a partition) means nothing on another.
+    return Stage(cluster, request.max_num_workers, request.retry, notes=_replaced(EVAL, section))
+
+
+def _asked(request: Request, cluster: str, notes: tuple[str, ...]) -> Stage:
+    return Stage(
+        cluster,
+        request.max_num_workers,
+        request.retry,
+        resources=request.resources,
+        max_workers_per_gpu=request.max_workers_per_gpu,
+        notes=notes,
+    )
+
+
+def _replaced(stage: str, section: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return (f"the config's {stage} section is replaced, because a cluster was named",) if section else ()
+
+
+def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
+    runner = _table(f"{stage}.runner", section.get("runner") or {})
+    kind = _kind(stage, runner)
+    _check_keys(f"{stage}.runner", runner, _EVERY_RUNNER | _RUNNER_KEYS[kind])
+    workers = _number(f"{stage}.runner.max_num_workers", runner, "max_num_workers", _MAX_NUM_WORKERS[kind])
+    retry = _number(f"{stage}.runner.retry", runner, "retry", request.retry, least=0)
+    said = {ours: runner[theirs] for theirs, ours in _RESOURCES.items() if runner.get(theirs)}
+    task = _table(f"{stage}.runner.task", runner.get("task") or {})
+    aliyun = runner.get("aliyun_cfg")
+    return Stage(
+        cluster=kind,
+        max_num_workers=workers,
+        retry=retry,
+        partitioner=_partitioner(stage, section.get("partitioner")),
+        resources={**said, **request.resources},
+        max_workers_per_gpu=runner.get("max_workers_per_gpu", request.max_workers_per_gpu),
+        aliyun=None if aliyun is None else _table(f"{stage}.runner.aliyun_cfg", aliyun),
+        dump_details=task.get("dump_details"),
+        notes=(*_overruled(stage, request, workers, retry), *_task_notes(stage, task), *_unread(stage, section)),
+    )
+
+
+def _kind(stage: str, runner: Mapping[str, Any]) -> str:
+    """The cluster that a runner's class means; a section without runner runs here."""
+    name = _class_name(runner.get("type", "LocalRunner"))
+    if name not in _RUNNERS:
+        raise ConfigError(
+            f"{stage}.runner: {name} cannot be obeyed; {nearest(name, list(_RUNNERS))}. Correct it, or name a cluster "
+            "(--slurm -p PARTITION, --cluster NAME), which replaces the section"
+        )
+    return _RUNNERS[name]
+
+
+def _partitioner(stage: str, values: Any) -> Partitioner | None:
+    """The one that inference uses; evaluations are one per model x dataset, and never split."""
+    if values is None:
+        return None
+    partitioner = configured(_table(f"{stage}.partitioner", values))
+    if stage == INFER:
+        return partitioner
+    if not _keeps_whole(partitioner):
+        name = _class_name(values.get("type"))
+        raise ConfigError(
+            f"eval.partitioner: {name} would split datasets, and nobody merges the parts of a score: each part would "
+            "get a result of its own, which no summary reads. Use NaivePartitioner under eval, or leave it out, and "
+            f"put {name} under infer"
+        )
+    return None
+
+
+def _keeps_whole(partitioner: Partitioner) -> bool:
+    if isinstance(partitioner, NumWorker):
+        return (partitioner.num_split or partitioner.num_worker) <= 1
+    return isinstance(partitioner, Naive)
+
+
+def _overruled(stage: str, request: Request, workers: int, retry: int) -> list[str]:
+    """What was typed and gives way, as the help of OpenCompass's flags says."""
+    plain, notes = Request(), []
+    if request.max_num_workers not in (plain.max_num_workers, workers):
+        notes.append(f"max_num_workers={request.max_num_workers}: {stage}.runner of the config says {workers}")
+    if request.retry not in (plain.retry, retry):
+        notes.append(f"retry={request.retry}: {stage}.runner of the config says {retry}")
+    return [f"{note}, and that holds; name a cluster to replace the section" for note in notes]
+
+
+def _task_notes(stage: str, task: Mapping[str, Any]) -> list[str]:
+    name = _class_name(task.get("type", ""))
+    if name and name not in _TASKS[stage]:
+        raise ConfigError(
+            f"{stage}.runner.task: {name} cannot be obeyed; {nearest(name, sorted(_TASKS[stage]))}. Judged comparisons "
+            "and attacks are not built: run them with OpenCompass"
+        )
+    if name == "OpenICLEvalWatchTask":
+        return ["OpenICLEvalWatchTask: evaluation starts when inference has ended, not beside it"]
+    return []
+
+
+def _unread(stage: str, section: Mapping[str, Any]) -> list[str]:
+    others = sorted(set(section) - {"partitioner", "runner"})
+    return [f"the config's {stage} section has {', '.join(others)}, which nothing reads"] if others else []
+
+
+def _check_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(str(key), sorted(known))}")
+
+
+def _number(where: str, values: Mapping[str, Any], key: str, default: int, *, least: int = 1) -> int:
+    value = values.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{where} is {value!r}; give a whole number of at least {least}")
+    return value
+
+
+def _table(where: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} is {value!r:.60}, not a dict; write dict(type=...)")
+    return value
+
+
+def _class_name(kind: Any) -> str:
+    return str(kind or "").rpartition(".")[2]

@@ -140,14 +140,15 @@ def job_for(run_dir: str, shard: str) -> Job:
     plan = Plan.from_json(files.read(layout.PLAN))
     # The plan's own path is the run's name: one folder reached by two paths is one run.
     attempt = attempts.current(files, plan.instance, plan.run_dir, shard)
+    stage = plan.stage_of(shard)
     return Job(
-        cluster=plan.cluster,
+        cluster=stage.cluster,
         run_dir=run_dir,
         shard=shard,
         token=attempt.token,
         epoch=attempt.epoch,
         group=attempts.group(plan.instance, plan.run_dir),
-        max_running=plan.max_num_workers,
+        max_running=stage.max_num_workers,
     )
 
 

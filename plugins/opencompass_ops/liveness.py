@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from opencompass_ops.clusters import attempts
-from opencompass_ops.clusters.base import JobState
+from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.errors import PlanError
 
 
@@ -37,7 +38,11 @@ def live_jobs(run_dir: Path) -> tuple[str, ...]:
     tokens = attempts.unconcluded(LocalFiles(run_dir))
     if not tokens:
         return ()
-    cluster = read_plan(run_dir).cluster
-    config = ClusterConfig.from_values(str(cluster["name"]), cluster)
-    found = run_to_end(open_cluster(config).poll(tokens))
-    return tuple(token for token in tokens if found[token].state in (JobState.QUEUED, JobState.RUNNING))
+    plan = read_plan(run_dir)
+    found: dict[str, JobStatus] = {}
+    for kind in (INFER, EVAL):
+        cluster = plan.stage(kind).cluster
+        config = ClusterConfig.from_values(str(cluster["name"]), cluster)
+        own = [token for token in tokens if attempts.shard_of(token).startswith(kind)]
+        found |= run_to_end(open_cluster(config).poll(own)) if own else {}
+    return tuple(token for token in found if found[token].state in (JobState.QUEUED, JobState.RUNNING))

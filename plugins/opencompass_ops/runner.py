@@ -16,6 +16,7 @@ from opencompass_ops.clusters.narration import Narrator
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
+from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.drive import cancel_job, error_of, job_for, log_path, run_job, shard_is_done
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False) -> dict[str, 
     :returns: shard id -> why it failed for good; empty when everything succeeded.
     """
     plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
-    slots = asyncio.Semaphore(1 if live else plan.max_num_workers)
     failed: dict[str, str] = {}
-    for stage in (plan.shards, plan.evaluations):
-        ends = await asyncio.gather(*(_run_shard(run_dir, shard, plan.retry, slots, say, live) for shard in stage))
-        failed |= {shard.id: why for shard, why in zip(stage, ends, strict=True) if why}
+    for kind, shards in ((INFER, plan.shards), (EVAL, plan.evaluations)):
+        stage = plan.stage(kind)
+        slots = asyncio.Semaphore(1 if live else stage.max_num_workers)
+        ends = await asyncio.gather(*(_run_shard(run_dir, shard, stage.retry, slots, say, live) for shard in shards))
+        failed |= {shard.id: why for shard, why in zip(shards, ends, strict=True) if why}
     return failed
 
 

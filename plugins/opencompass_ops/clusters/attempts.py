@@ -90,6 +90,11 @@ def token(instance: str, run_dir: str, shard: str, epoch: int) -> str:
     return f"{group(instance, run_dir)}-{shard}-e{epoch}"
 
 
+def shard_of(token: str) -> str:
+    """The shard that a token was made for."""
+    return token.split("-", 3)[3].rpartition("-e")[0]
+
+
 def group(instance: str, run_dir: str) -> str:
     """What the tokens of a run have in common."""
     return f"oc-{_short(instance, 6)}-{_short(run_dir, 8)}"

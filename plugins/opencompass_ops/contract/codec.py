@@ -30,7 +30,7 @@ def loads(kind: type[Record], text: str | bytes, nested: dict[str, type] | None 
 
     :param kind: the dataclass.
     :param text: the JSON text.
-    :param nested: for each field that holds a list of dataclasses, the class of its items.
+    :param nested: for each field that holds a dataclass or a list of them, the class.
     :raises SchemaError: the text is not JSON, of a newer schema, or misses a field.
     """
     name = kind.__name__
@@ -46,7 +46,8 @@ def loads(kind: type[Record], text: str | bytes, nested: dict[str, type] | None 
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # kind is a dataclass
     values = {key: value for key, value in body.items() if key in known}
     for key, item in (nested or {}).items():
-        values[key] = tuple(item(**entry) for entry in values.get(key, ()))
+        entries = values.get(key) or ()
+        values[key] = item(**entries) if isinstance(entries, dict) else tuple(item(**entry) for entry in entries)
     try:
         return kind(**values)
     except TypeError as error:

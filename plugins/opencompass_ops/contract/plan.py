@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencompass_ops.contract import codec
+from opencompass_ops.contract.spec import EVAL, INFER
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,20 @@ class PlannedPair:
 
 
 @dataclass(frozen=True)
+class PlannedStage:
+    """Where the jobs of one stage run.
+
+    :param cluster: the resolved cluster config.
+    :param max_num_workers: so many of them are alive at once.
+    :param retry: how often a failed one is tried again.
+    """
+
+    cluster: dict[str, Any]
+    max_num_workers: int
+    retry: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole run.
 
@@ -84,7 +99,8 @@ class Plan:
     :param run_dir: absolute run directory on the control side.
     :param instance: identity of this installation, part of every token.
     :param params: the validated request, secrets masked.
-    :param cluster: the resolved cluster config.
+    :param cluster: the resolved cluster config, as ``max_num_workers`` and ``retry`` that of inference.
+    :param evaluation: where evaluations run; empty where inference does.
     :param warnings: what people should know before they trust the numbers.
     """
 
@@ -105,7 +121,21 @@ class Plan:
     evaluations: tuple[PlannedShard, ...]
     summarizer: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    evaluation: PlannedStage | tuple[()] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def stage(self, kind: str) -> PlannedStage:
+        """Where shards of a kind (``infer`` or ``eval``) run."""
+        own = self.evaluation if kind == EVAL else ()
+        return own or PlannedStage(self.cluster, self.max_num_workers, self.retry)
+
+    def stage_of(self, shard: str) -> PlannedStage:
+        """Where a shard runs.
+
+        :param shard: its id.
+        """
+        is_evaluation = any(planned.id == shard for planned in self.evaluations)
+        return self.stage(EVAL if is_evaluation else INFER)
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""
@@ -120,5 +150,6 @@ class Plan:
             "pairs": PlannedPair,
             "shards": PlannedShard,
             "evaluations": PlannedShard,
+            "evaluation": PlannedStage,
         }
         return codec.loads(cls, text, nested=nested)

@@ -24,15 +24,16 @@ _OURS = frozenset({"type", "out_dir", "keep_keys", "dataset_size_path", "force_r
 """What OpenCompass's partitioners also take, and what is decided elsewhere here: rows are counted by the probe."""
 
 
-def configured(values: Mapping[str, Any]) -> Partitioner:
+def configured(values: Mapping[str, Any], where: str = "infer.partitioner") -> Partitioner:
     """The partitioner of ``dict(type=NumWorkerPartitioner, num_worker=8)``, its type a dotted string.
 
+    :param where: the place of the values, for errors.
     :raises ConfigError: another type, an unknown argument, or a value that it cannot have.
     """
     name = str(values.get("type")).rpartition(".")[2]
     if name not in _CLASSES:
         raise ConfigError(
-            f"infer.partitioner is of type {values.get('type')!r}; known are {', '.join(_CLASSES)}, or leave "
+            f"{where} is of type {values.get('type')!r}; known are {', '.join(_CLASSES)}, or leave "
             "partitioner out to have jobs planned by their expected time"
         )
     chosen = _CLASSES[name]
@@ -40,21 +41,17 @@ def configured(values: Mapping[str, Any]) -> Partitioner:
     known = [field.name for field in dataclasses.fields(chosen)]
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise ConfigError(
-            f"infer.partitioner: {name} has no argument {', '.join(unknown)}; it takes {', '.join(known)}"
-        )
+        raise ConfigError(f"{where}: {name} has no argument {', '.join(unknown)}; it takes {', '.join(known)}")
     for key, value in given.items():
-        _check(name, key, value)
+        _check(where, name, key, value)
     return chosen(**given)
 
 
-def _check(name: str, key: str, value: Any) -> None:
+def _check(where: str, name: str, key: str, value: Any) -> None:
     if key == "strategy":
         if value not in _STRATEGIES:
-            raise ConfigError(f"infer.partitioner: strategy of {name} is {value!r}; write {' or '.join(_STRATEGIES)}")
+            raise ConfigError(f"{where}: strategy of {name} is {value!r}; write {' or '.join(_STRATEGIES)}")
         return
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not (whole and value >= _COUNTS[key]) and not (value is None and key in _OPTIONAL):
-        raise ConfigError(
-            f"infer.partitioner: {key} of {name} is {value!r}; write a whole number of at least {_COUNTS[key]}"
-        )
+        raise ConfigError(f"{where}: {key} of {name} is {value!r}; write a whole number of at least {_COUNTS[key]}")

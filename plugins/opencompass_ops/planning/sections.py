@@ -156,7 +156,7 @@ def _partitioner(stage: str, values: Any) -> Partitioner | None:
     """The one that inference uses; evaluations are one per model x dataset, and never split."""
     if values is None:
         return None
-    partitioner = configured(_table(f"{stage}.partitioner", values))
+    partitioner = configured(_table(f"{stage}.partitioner", values), f"{stage}.partitioner")
     if stage == INFER:
         return partitioner
     if not _keeps_whole(partitioner):

@@ -7,45 +7,70 @@ a model's ``run_cfg`` what this model needs, and the request what holds for ever
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, Protocol
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.clusters.resources import Resources
+from opencompass_ops.clusters.software import Container
+from opencompass_ops.clusters.values import plain
 from opencompass_ops.errors import ConfigError
-from opencompass_ops.planning.request import Request
 
 _PROCESSES = "num_procs"
 """The key of ``run_cfg`` that says how a job starts, not what it needs."""
 
 
-def cluster_for(request: Request, cluster: ClusterConfig) -> ClusterConfig:
-    """The cluster config with the request's resources.
+class Asked(Protocol):
+    """A request, or one stage of it."""
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """What is asked of the cluster, under the names of ``clusters.resources``; only what was said."""
+        ...
+
+
+def cluster_for(asked: Asked, cluster: ClusterConfig) -> ClusterConfig:
+    """The cluster config with the resources that are asked for.
 
     :raises ConfigError: a value is wrong, or this kind of cluster cannot honour it.
     """
-    asked = _asked(request)
-    config = replace(cluster, resources=cluster.resources.merged(asked))
+    config = replace(cluster, resources=cluster.resources.merged(_resources(asked)))
     try:
         open_cluster(config)
     except ConfigError as error:
-        said = ", ".join(f"{name}={value!r}" for name, value in request.resources.items())
+        said = ", ".join(f"{name}={value!r}" for name, value in asked.resources.items())
         raise ConfigError(f"{said} was asked for; {error}") from error
     return config
 
 
-def models_for(request: Request, models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The model configs, each ``run_cfg`` validated, under our names, with the request's resources.
+def with_image(cluster: ClusterConfig, image: str | None) -> ClusterConfig:
+    """The cluster config with another image for its jobs.
+
+    :raises ConfigError: it runs no containers, or its runtime takes no such image.
+    """
+    if image is None:
+        return cluster
+    if cluster.container is None:
+        raise ConfigError(
+            f"image={image!r}: jobs of cluster {cluster.name!r} run in no container; give its config a container, or "
+            "leave the image out"
+        )
+    values = {**plain(asdict(cluster.container)), "image": image, "archive": ""}
+    return replace(cluster, container=Container.from_values("image", values))
+
+
+def models_for(asked: Asked, models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The model configs, each ``run_cfg`` validated, under our names, with the resources that are asked for.
 
     :raises ConfigError: a ``run_cfg`` has an unknown key or a wrong value.
     """
-    asked = _asked(request)
-    return [dict(model) | _run_cfg(model, asked) for model in models]
+    resources = _resources(asked)
+    return [dict(model) | _run_cfg(model, resources) for model in models]
 
 
-def _asked(request: Request) -> Resources:
-    return Resources.from_values("request", request.resources)
+def _resources(asked: Asked) -> Resources:
+    return Resources.from_values("request", asked.resources)
 
 
 def _run_cfg(model: Mapping[str, Any], asked: Resources) -> dict[str, Any]:

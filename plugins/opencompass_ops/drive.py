@@ -277,13 +277,15 @@ def read_spec(files: LocalFiles, shard: str) -> ShardSpec:
     return ShardSpec.from_json(files.read(layout.shard_spec(shard)))
 
 
-def build_request(job: Job) -> JobRequest:
+def build_request(job: Job, spec: ShardSpec | None = None) -> JobRequest:
     """What the cluster is asked to start: ``python -m inference KIND SPEC --run-dir ... --token ... --epoch ...``.
 
     All paths are as the cluster sees them. The job's id is known only once it runs, so it is no argument: every
     backend sets ``OPENCOMPASS_OPS_JOB_ID`` in the job's environment.
+
+    :param spec: what the job is told, None to read it from the run directory.
     """
-    config, spec = job.config, job.spec
+    config, spec = job.config, spec or job.spec
     run_dir = config.on_cluster(job.run_dir)
     resources = _resources(config, spec)
     changes = adapt(attempts.before(job.files, job.token))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 from opencompass_ops.contract.codec import digest
 
@@ -12,3 +13,8 @@ def instance_id() -> str:
     """Six hex digits: ``OPENCOMPASS_OPS_INSTANCE`` hashed, else host and user."""
     named = os.environ.get("OPENCOMPASS_OPS_INSTANCE")
     return digest(named or [socket.gethostname(), os.getuid()])[:6]
+
+
+def absolute(path: str) -> Path:
+    """Relative paths start at ``OPENCOMPASS_OPS_HOME``: a worker's current folder is Airflow's affair."""
+    return (Path(os.environ.get("OPENCOMPASS_OPS_HOME", Path.cwd())) / Path(path).expanduser()).absolute()

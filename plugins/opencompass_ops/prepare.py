@@ -10,27 +10,31 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.asked import cluster_for, models_for
+from opencompass_ops.asked import cluster_for, models_for, with_image
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import load
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.names import mode, prompt_hash
-from opencompass_ops.configs.overrides import override
-from opencompass_ops.configs.resolve import EvalConfig, resolve
+from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.plan import Plan, PlannedShard
+from opencompass_ops.contract.plan import Plan, PlannedShard, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
-from opencompass_ops.instance import instance_id
+from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
+from opencompass_ops.planning.params import in_vain
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage
+from opencompass_ops.planning.table import LATEST
+from opencompass_ops.preview import commands
 from opencompass_ops.probing import probe
+from opencompass_ops.reading import read_aliyun, read_config
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
@@ -96,12 +100,11 @@ def prepare(
     :param max_map_length: most shards of one stage.
     :raises InputError: one message that names each culprit and the next step.
     """
-    request = Request.from_params(params)
-    cluster = cluster_for(request, load_cluster(request.cluster))
-    config = _read_config(request, cluster)
+    asked = _asked(params, say)
+    request, cluster, config = asked.request, asked.cluster, asked.config
     check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
     work_dir = _work_dir(request, config, cluster)
-    reused_dir = run_dir or _reused_dir(request, work_dir)
+    reused_dir = run_dir or _reused_dir(request, work_dir, say)
     alive = live_jobs(reused_dir) if reused_dir and not request.dry_run else ()
     if run_dir and alive:
         return Prepared(read_plan(run_dir), f"{_alive(alive)}; the plan in {run_dir} stands", dry_run=False)
@@ -111,12 +114,85 @@ def prepare(
     report = probe(_probe_request(request, cluster, config), cluster)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir)
-    seed = _plan_input(request, params, cluster, config, report, known, max_map_length)
+    seed = _plan_input(asked, params, report, known, max_map_length)
     output, folder = _claim(seed, cluster, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
         _write(output, folder, report, config)
-    return Prepared(plan=output.plan, text=describe(output), dry_run=request.dry_run)
+    shown = commands(output) if request.dry_run else {}
+    return Prepared(plan=output.plan, text=describe(output, shown), dry_run=request.dry_run)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request comes to, once its config was read.
+
+    :param request: with the numbers that the config's sections say.
+    :param infer: how inference goes.
+    :param cluster: where.
+    :param evaluation: where and how evaluations go.
+    """
+
+    request: Request
+    config: EvalConfig
+    infer: Stage
+    cluster: ClusterConfig
+    evaluation: PlannedStage
+
+
+def _asked(params: dict[str, Any], say: Say) -> _Asked:
+    request = Request.from_params(params)
+    known: dict[str, ClusterConfig] = {}
+    config = read_config(request, _data_folder(request.cluster or LOCAL, known))
+    if request.config_verbose:
+        say(_config_text(mask({"models": config.models, "datasets": config.datasets, "summarizer": config.summarizer})))
+    infer = infer_stage(config.infer, request)
+    evaluation = eval_stage(config.eval, request, infer) if request.mode in ("all", "eval") else infer
+    cluster = _cluster(infer, request, known)
+    of_evaluation = _cluster(evaluation, request, known)
+    details = evaluation.dump_details if evaluation.dump_details is not None else True
+    return _Asked(
+        request=replace(
+            request,
+            max_num_workers=infer.max_num_workers,
+            retry=infer.retry,
+            dump_eval_details=request.dump_eval_details and details,
+        ),
+        config=replace(
+            config,
+            models=models_for(infer, config.models),
+            warnings=(*config.warnings, *in_vain(params), *dict.fromkeys((*infer.notes, *evaluation.notes))),
+        ),
+        infer=infer,
+        cluster=cluster,
+        evaluation=PlannedStage(of_evaluation.to_values(), evaluation.max_num_workers, evaluation.retry),
+    )
+
+
+def _cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
+    """The cluster config of a stage, with all that is asked of it.
+
+    :param known: cluster configs that were read already, by name; to read one starts a process.
+    """
+    if stage.cluster == DLC:
+        read_aliyun(request, stage.aliyun)
+        raise ConfigError(
+            "the settings of PAI-DLC are complete, but clusters of the kind dlc are not built yet; run on Slurm "
+            "(--slurm -p PARTITION), or name another cluster (--cluster NAME)"
+        )
+    if stage.cluster not in known:
+        known[stage.cluster] = load_cluster(stage.cluster)
+    config = cluster_for(stage, with_image(known[stage.cluster], request.image))
+    shared = stage.max_workers_per_gpu if config.kind == LOCAL else None
+    return config if shared is None else replace(config, max_workers_per_gpu=shared)
+
+
+def _data_folder(name: str, known: dict[str, ClusterConfig]) -> Path:
+    """Where configs find ./data before it is known which cluster they name; any folder of this host will do."""
+    if name == DLC:
+        return absolute(".")
+    known[name] = load_cluster(name)
+    return absolute(known[name].data_dir)
 
 
 def load_cluster(name: str) -> ClusterConfig:
@@ -131,18 +207,6 @@ def load_cluster(name: str) -> ClusterConfig:
     config = ClusterConfig.from_values(path.stem, loaded.values)
     open_cluster(config)  # its kind must exist and honour every setting, before anything is looked at
     return replace(config, work_dir=_at_home(config.work_dir), data_dir=_at_home(config.data_dir))
-
-
-def _read_config(request: Request, cluster: ClusterConfig) -> EvalConfig:
-    path = find_config(request.config)
-    data_dir = Path(_data_dir(cluster))
-    loaded = load(
-        [path],
-        cfg_options=request.cfg_options,
-        data_dir=data_dir if data_dir.is_dir() else None,  # a cluster's data need not be on this host
-    )[0]
-    config = override(resolve(loaded), request.model_overrides)
-    return replace(config, models=models_for(request, config.models))
 
 
 def _alive(tokens: Sequence[str]) -> str:
@@ -163,20 +227,21 @@ def _at_home(folder: str) -> str:
     return str(absolute(folder)) if folder else ""
 
 
-def absolute(path: str) -> Path:
-    """Relative paths start at ``OPENCOMPASS_OPS_HOME``: a worker's current folder is Airflow's affair."""
-    return (Path(os.environ.get("OPENCOMPASS_OPS_HOME", Path.cwd())) / Path(path).expanduser()).absolute()
+def _reused_dir(request: Request, work_dir: Path, say: Say) -> Path | None:
+    """The folder to go on in; None for a new one, as in OpenCompass also where the latest is wanted and none is there.
 
-
-def _reused_dir(request: Request, work_dir: Path) -> Path | None:
+    OpenCompass takes the last name of any kind, and makes a folder that it is told and that is not there; here only
+    runs count, and a name that is not there is a mistake.
+    """
     if request.reuse is None:
         return None
     stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
-    if request.reuse == "latest":
+    if request.reuse == LATEST:
         runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
-        if not runs:
-            raise PlanError(f"reuse=latest, but {work_dir} holds no run; leave reuse empty for a first run")
-        return work_dir / runs[-1]
+        if not runs and request.mode in ("eval", "viz"):
+            raise PlanError(f"reuse=latest, but {work_dir} holds no run; mode={request.mode} needs one: run mode=all")
+        say(f"going on in {runs[-1]}" if runs else f"{work_dir} holds no run to go on in; this is a new one")
+        return work_dir / runs[-1] if runs else None
     if request.reuse not in stamps:
         known = ", ".join(stamps[-10:]) or "none"
         raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
@@ -206,15 +271,10 @@ def _seen_here(configs: Sequence[dict[str, Any]], cluster: ClusterConfig) -> lis
 
 
 def _plan_input(
-    request: Request,
-    params: dict[str, Any],
-    cluster: ClusterConfig,
-    config: EvalConfig,
-    report: ProbeReport,
-    known: Known,
-    max_map_length: int,
+    asked: _Asked, params: dict[str, Any], report: ProbeReport, known: Known, max_map_length: int
 ) -> PlanInput:
     """All that is planned from, except where and when: :func:`_claim` knows that."""
+    request, cluster, config = asked.request, asked.cluster, asked.config
     return PlanInput(
         request=request,
         stamp="",
@@ -231,6 +291,8 @@ def _plan_input(
         modes={dataset["abbr"]: mode(dataset) for dataset in config.datasets},
         probe=report,
         cluster=cluster.to_values(),
+        evaluation=asked.evaluation,
+        partitioner=asked.infer.partitioner,
         known_predictions=known.predictions,
         known_results=known.results,
         max_map_length=max_map_length,

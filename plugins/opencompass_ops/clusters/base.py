@@ -118,6 +118,13 @@ class Admission(str, Enum):
 class Cluster(Protocol):
     """Where jobs run. Every call is idempotent; every method may raise UnsureError for "no evidence"."""
 
+    def preview(self, request: JobRequest) -> str:
+        """The command that :meth:`submit` would have run, as one line for a shell; contacts nothing.
+
+        :raises JobRefused: the cluster will never accept this request.
+        """
+        ...
+
     async def submit(self, request: JobRequest) -> Admission:
         """Start the job unless its token is known or the group is full.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -71,6 +72,10 @@ class LocalCluster:
     def __init__(self, config: ClusterConfig) -> None:
         self._config = config
         self._jobs = LocalJobs(state_folder(config.state_dir))
+
+    def preview(self, request: JobRequest) -> str:
+        """The job's own command: nothing stands between it and this host but its supervisor."""
+        return shlex.join(request.argv)
 
     async def submit(self, request: JobRequest) -> Admission:
         """Start the job unless it is known, its group is full or no device is free."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opencompass_ops.contract.plan import Plan, PlannedModel, PlannedShard
 from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.planning.plan import PlanOutput
 
 
-def describe(output: PlanOutput) -> str:
-    """Models, datasets, every shard with its ranges and cost, and what is reused."""
+def describe(output: PlanOutput, commands: Mapping[str, str] | None = None) -> str:
+    """Models, datasets, every shard with its ranges and cost, and what is reused.
+
+    :param commands: shard id -> the command that would start it.
+    """
     plan = output.plan
     lines = [
         f"plan {plan.stamp}: mode {plan.mode}, {len(plan.models)} models x {len(plan.datasets)} datasets, "
@@ -22,6 +25,7 @@ def describe(output: PlanOutput) -> str:
         *_infer(output),
         *_reused(output),
         *_evaluations(output),
+        *_commands(commands or {}),
         *(f"warning: {warning}" for warning in plan.warnings),
     ]
     return "\n".join(lines)
@@ -74,9 +78,16 @@ def _reused(output: PlanOutput) -> list[str]:
 
 def _evaluations(output: PlanOutput) -> list[str]:
     reused = output.result_adoptions
-    lines = [f"evaluate: {_count(len(output.plan.evaluations), 'job')}, {_count(len(reused), 'result')} reused"]
-    lines += [f"  {shard.id}  {shard.label}  {shard.rows:,} rows" for shard in output.plan.evaluations]
+    plan, where = output.plan, ""
+    if plan.evaluation and plan.evaluation.cluster.get("name") != plan.cluster.get("name"):
+        where = f", on {plan.evaluation.cluster['name']}, {plan.evaluation.max_num_workers} at once"
+    lines = [f"evaluate: {_count(len(plan.evaluations), 'job')}, {_count(len(reused), 'result')} reused{where}"]
+    lines += [f"  {shard.id}  {shard.label}  {shard.rows:,} rows" for shard in plan.evaluations]
     return lines + [f"  reused  {result.model}/{result.dataset}  from {result.source}" for result in reused]
+
+
+def _commands(commands: Mapping[str, str]) -> list[str]:
+    return [line for shard, command in commands.items() for line in ("command of " + shard + ":", "  " + command)]
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair
+from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.errors import PlanError
@@ -41,6 +41,7 @@ class PlanInput:
     :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
     :param data_dir: the folder relative data paths are resolved against.
     :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it.
+    :param evaluation: where evaluations run; None where inference does.
     :param warnings: what is to be said beside the planner's own warnings.
     """
 
@@ -64,6 +65,7 @@ class PlanInput:
     max_map_length: int = 1024
     data_dir: str = ""
     partitioner: Partitioner | None = None
+    evaluation: PlannedStage | None = None
     warnings: Sequence[str] = ()
 
 
@@ -214,10 +216,15 @@ def _plan(
         datasets=planned_datasets,
         pairs=_planned_pairs(splits, infer, evaluations),
         shards=tuple(planned(spec, given.cluster) for spec in infer),
-        evaluations=tuple(planned(spec, given.cluster) for spec in evaluations),
+        evaluations=tuple(planned(spec, _eval_cluster(given)) for spec in evaluations),
+        evaluation=given.evaluation or (),
         summarizer=None if given.summarizer is None else dict(given.summarizer),
         warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
     )
+
+
+def _eval_cluster(given: PlanInput) -> Mapping[str, Any]:
+    return given.evaluation.cluster if given.evaluation else given.cluster
 
 
 def _model(model: Mapping[str, Any], facts: Facts) -> PlannedModel:

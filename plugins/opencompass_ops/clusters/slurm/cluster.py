@@ -22,6 +22,10 @@ class SlurmCluster:
         self._config = config
         self._submitter = Submitter(config)
 
+    def preview(self, request: JobRequest) -> str:
+        """The words of ``sbatch``; the script that it is given ends in the job's own command."""
+        return self._submitter.preview(request)
+
     async def submit(self, request: JobRequest) -> Admission:
         """Send the job unless its token is known or its group is full; a quota that is used up is FULL too."""
         return await self._submitter.submit(self._account, request)

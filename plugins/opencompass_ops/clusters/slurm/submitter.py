@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from opencompass_ops.clusters import connections
@@ -32,6 +33,13 @@ class Submitter:
     def __init__(self, config: ClusterConfig) -> None:
         self._config = config
         self._shapes: set[str] = set()
+
+    def preview(self, request: JobRequest) -> str:
+        """The command that ``remote/submit.sh`` runs, and what the script runs in its turn."""
+        name = [f"--job-name={job_name(request.title, request.token)}", f"--comment=opencompass-ops:{request.group}"]
+        script = f"{request.run_dir}/{request.job_dir}/slurm.sh"
+        sbatch = shlex.join(["sbatch", "--parsable", *name, *self._words(request), script])
+        return f"{sbatch}  # runs {shlex.join(request.argv)}"
 
     async def submit(self, account: Account, request: JobRequest) -> Admission:
         """Send the job unless its token is known or its group is full; a quota that is used up is FULL too.

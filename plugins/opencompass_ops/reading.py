@@ -1,0 +1,158 @@
+"""From a request to the evaluation that it means: a config, or parts that are named, with all that changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.clusters.aliyun import Aliyun
+from opencompass_ops.configs.accelerate import accelerated
+from opencompass_ops.configs.library import find_config
+from opencompass_ops.configs.load import LoadedConfig, load
+from opencompass_ops.configs.options import parse_options
+from opencompass_ops.configs.overrides import override
+from opencompass_ops.configs.parts import Parts, load_parts
+from opencompass_ops.configs.resolve import EvalConfig, resolve
+from opencompass_ops.contract import codec
+from opencompass_ops.errors import ConfigError
+from opencompass_ops.instance import absolute
+from opencompass_ops.planning.request import Request
+
+_TYPES = {
+    "chat": "opencompass.models.HuggingFacewithChatTemplate",
+    "base": "opencompass.models.HuggingFaceBaseModel",
+}
+_USUAL_CONFIG_DIR = "configs"
+_USUAL_ALIYUN_CFG = "~/.aliyun.cfg"
+_ALIYUN_KEYS = ("aliyun_cfg", "llm_infer", "llm_eval")
+_PARTS = ("models", "datasets", "summarizer", "hf_path", "custom_dataset_path", "dataset_num_runs")
+
+
+def read_config(request: Request, data_dir: Path) -> EvalConfig:
+    """The evaluation, its checkpoints exchanged and its models accelerated as the request says.
+
+    :param data_dir: the folder relative data paths are resolved against; need not be on this host.
+    :raises InputError: a config is not found, cannot be read, or is no evaluation.
+    """
+    config = override(resolve(_loaded(request, data_dir)), request.model_overrides)
+    config = replace(config, warnings=(*config.warnings, *_overruled(request)))
+    if request.accelerator is None:
+        return config
+    models, warnings = accelerated(config.models, request.accelerator)
+    return replace(
+        config,
+        models=models,
+        model_dataset_combinations=_renamed(config, models),
+        fingerprint=codec.digest([config.fingerprint, models]),
+        warnings=(*config.warnings, *warnings),
+    )
+
+
+def read_aliyun(request: Request, section: Mapping[str, Any] | None) -> Aliyun:
+    """The settings of PAI-DLC that a run would use.
+
+    :param section: those of the config's own runner; None for the file that the request names.
+    :raises ConfigError: there is no such file, or settings are wrong or missing.
+    """
+    if section is not None:
+        return Aliyun.from_values("aliyun_cfg of the config's runner", section)
+    path = absolute(request.aliyun_cfg or _USUAL_ALIYUN_CFG)
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: there is no such file with the settings of PAI-DLC; copy include/configs/aliyun_env.py, fill it "
+            "in, and name it with --aliyun-cfg"
+        )
+    loaded = load([path])[0]
+    if loaded.error:
+        raise ConfigError(loaded.error)
+    return Aliyun.from_values(str(path), _aliyun_values(loaded.values))
+
+
+def _aliyun_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings at the top of the file, as OpenCompass wants them, or those of a section made for ``read_base``."""
+    for key in _ALIYUN_KEYS:
+        section = values.get(key)
+        if isinstance(section, Mapping):
+            runner = section.get("runner", {"aliyun_cfg": section})
+            return dict(runner.get("aliyun_cfg") or {})
+    return values
+
+
+def _loaded(request: Request, data_dir: Path) -> LoadedConfig:
+    folders = _config_dirs(request)
+    data = data_dir if data_dir.is_dir() else None  # a cluster's data need not be on this host
+    if request.config:
+        path = find_config(request.config, folders)
+        return load([path], cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)[0]
+    parts = Parts(
+        models=request.models,
+        datasets=request.datasets,
+        summarizer=request.summarizer,
+        more_models=() if request.models or not request.hf_path else (_hf_model(request),),
+        more_datasets=() if request.datasets or not request.custom_dataset_path else (_custom_dataset(request),),
+        dataset_num_runs=request.dataset_num_runs,
+    )
+    return load_parts(parts, cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)
+
+
+def _config_dirs(request: Request) -> list[Path]:
+    """The folder that is named must be there; the usual one need not."""
+    folder = absolute(request.config_dir or _USUAL_CONFIG_DIR)
+    if request.config_dir and not folder.is_dir():
+        raise ConfigError(f"config_dir={request.config_dir!r}: {folder} is no folder; correct it or leave it out")
+    return [folder] if folder.is_dir() else []
+
+
+def _hf_model(request: Request) -> dict[str, Any]:
+    """The model that OpenCompass makes of ``--hf-path`` and its companions."""
+    path = str(request.hf_path)
+    said = {
+        "tokenizer_path": request.tokenizer_path,
+        "peft_path": request.peft_path,
+        "max_seq_len": request.max_seq_len,
+        "pad_token_id": request.pad_token_id,
+        "model_kwargs": parse_options(request.model_kwargs),
+        "tokenizer_kwargs": parse_options(request.tokenizer_kwargs),
+        "peft_kwargs": parse_options(request.peft_kwargs),
+        "generation_kwargs": parse_options(request.generation_kwargs),
+        "stop_words": list(request.stop_words),
+    }
+    return {
+        "type": _TYPES[request.hf_type],
+        "abbr": f"{path.rstrip('/').rpartition('/')[2]}_hf",
+        "path": path,
+        "max_out_len": request.max_out_len,
+        "batch_size": request.batch_size,
+        "run_cfg": {"num_gpus": request.hf_num_gpus},
+        **{key: value for key, value in said.items() if value not in (None, {}, [])},
+    }
+
+
+def _custom_dataset(request: Request) -> dict[str, Any]:
+    said = {
+        "infer_method": request.custom_dataset_infer_method,
+        "data_type": request.custom_dataset_data_type,
+        "meta_path": request.custom_dataset_meta_path,
+    }
+    return {"path": request.custom_dataset_path, **{key: value for key, value in said.items() if value is not None}}
+
+
+def _overruled(request: Request) -> list[str]:
+    """What gives way to a stronger word, in OpenCompass's order."""
+    plain = Request()
+    said = [name for name in _PARTS if getattr(request, name) != getattr(plain, name)]
+    if request.config:
+        return [f"the config says what is evaluated; not used: {', '.join(said)}"] if said else []
+    pairs = (("models", "hf_path"), ("datasets", "custom_dataset_path"))
+    return [f"{weaker} is not used, because {name} is given" for name, weaker in pairs if {name, weaker} <= set(said)]
+
+
+def _renamed(config: EvalConfig, models: list[dict[str, Any]]) -> list[dict[str, list[str]]]:
+    """Combinations under the names that accelerated models have."""
+    names = {old["abbr"]: new["abbr"] for old, new in zip(config.models, models, strict=True)}
+    return [
+        {**entry, "models": [names.get(name, name) for name in entry["models"]]}
+        for entry in config.model_dataset_combinations
+    ]

@@ -16,7 +16,7 @@ from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import part_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, Part, ShardSpec
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,9 @@ def _write(
     first = spec.parts[0]
     path = layout.result(spec.model_abbr, first.dataset_abbr)
     samples = _samples(rows, scores)
-    result = {
-        **{metric.name: metric.value for metric in scores.scored.metrics},
-        "details": details(first.dataset_abbr, rows, predictions.entries, scores),
-    }
+    result: dict[str, Any] = {metric.name: metric.value for metric in scores.scored.metrics}
+    if spec.options.get(DUMP_DETAILS, True):
+        result["details"] = details(first.dataset_abbr, rows, predictions.entries, scores)
     text = json.dumps(result, indent=4, ensure_ascii=False, default=str)
     body = text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
     files.write(layout.samples(spec.model_abbr, first.dataset_abbr), samples)

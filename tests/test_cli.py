@@ -45,7 +45,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorl
         (["run", "{config}", "--cluster", "nope"], "cluster config 'nope' not found"),
         (["run", "{config}", "--model-override", "path=/gone"], "model gone: model folder /gone does not exist"),
         (["run", "{config}", "--cfg-options", "datasets.0.path=gone"], "dataset sums: {folder}/gone does not exist"),
-        (["plan", "{config}", "-w", "/dev/null/x", "-r"], "/dev/null/x holds no run"),
+        (["plan", "{config}", "-w", "/dev/null/x", "-m", "viz", "-r"], "/dev/null/x holds no run"),
         (["attach", "{folder}"], "{folder} is no run directory: it has no plan.json"),
         (["attach", "{folder}/tiny/config.json"], "is no run directory"),
         (["attach", "{folder}/broken"], "broken: Plan: not a record"),

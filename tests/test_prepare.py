@@ -128,7 +128,7 @@ def test_a_generation_without_an_end_is_refused(world: SmallWorld):
         ({"limit": 0}, "limit=0: is too small; give at least 1"),
         ({"limt": 1}, "limt: there is no such parameter; did you mean 'limit'?"),
         ({"reuse": "../x"}, "reuse='../x': must be a plain name"),
-        ({"reuse": "latest"}, "holds no run; leave reuse empty"),
+        ({"reuse": "latest", "mode": "eval"}, "holds no run; mode=eval needs one: run mode=all"),
         ({"reuse": "20200101_000000"}, "is no run of"),
         ({"mode": "eval"}, "mode='eval': works on a run that exists; set reuse"),
         ({"cluster": "locl"}, "cluster config 'locl' not found; did you mean local?"),

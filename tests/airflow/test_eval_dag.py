@@ -51,10 +51,10 @@ def test_the_graph_shows_four_boxes_until_one_is_opened(dag):
     assert set(dag.task_group.children) == {"plan", "infer", "eval", "summarize"}
 
 
-def test_the_form_shows_every_parameter_once(dag):
+def test_the_form_shows_every_parameter_that_has_an_effect_once(dag):
     from opencompass_ops.planning.params import PARAMETERS
 
-    assert list(dag.params) == [parameter.name for parameter in PARAMETERS]
+    assert list(dag.params) == [parameter.name for parameter in PARAMETERS if parameter.is_live]
 
 
 def test_the_form_proposes_the_shipped_evaluations_and_clusters(dag):

@@ -32,7 +32,9 @@ def case(models=("m",), rows=None, **more):
     sizes = {"gen": 40, "ppl": 100} if rows is None else rows
     model_cfgs = [item if isinstance(item, dict) else model(item) for item in models]
     dataset_cfgs = [dataset(abbr, PPL if abbr.startswith("ppl") else GEN) for abbr in sizes]
-    fields = {field.name for field in dataclasses.fields(Request)}
+    fields = {field.name for field in dataclasses.fields(Request)} - {
+        field.name for field in dataclasses.fields(PlanInput)
+    }
     params = {"config": "eval.py", **{key: value for key, value in more.items() if key in fields}}
     report = ProbeReport(
         models=tuple(ModelProbe(cfg["abbr"], f"sha256:{cfg['abbr']}", "tokenizer") for cfg in model_cfgs),

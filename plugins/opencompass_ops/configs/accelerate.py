@@ -1,8 +1,8 @@
 """``-a vllm`` and ``-a lmdeploy``: models of Hugging Face as those of a faster engine, as OpenCompass rewrites them.
 
-The result is what OpenCompass 0.5.4 makes of the same model (``opencompass/utils/run.py``), so that its scores can be had
-again; the bridge runs it. Of a base model without generation settings that means sampling under vLLM, of which a warning
-tells.
+The result is what OpenCompass 0.5.4 makes of the same model (``opencompass/utils/run.py``), so that its scores can be
+had again; the bridge runs it. Of a base model without generation settings that means sampling under vLLM, of which a
+warning tells.
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ from opencompass_ops.contract import codec
 INFER = "infer"
 EVAL = "eval"
 
+DUMP_DETAILS = "dump_details"
+"""Option of an evaluation: False leaves the items out of its result."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, Part, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
 from opencompass_ops.planning.fingerprint import pair_fingerprint
@@ -128,7 +128,7 @@ def make_plan(given: PlanInput) -> PlanOutput:
     )
     results = _known_results(given, splits)
     scored = [pair for pair in splits if pair.pair.key not in results] if request.mode in ("all", "eval") else []
-    evaluations = eval_specs(scored, weights, given.data_dir)
+    evaluations = _without_details(request, eval_specs(scored, weights, given.data_dir))
     refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
     return PlanOutput(
         plan=_plan(given, facts, splits, infer, evaluations),
@@ -221,6 +221,12 @@ def _plan(
         summarizer=None if given.summarizer is None else dict(given.summarizer),
         warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
     )
+
+
+def _without_details(request: Request, specs: tuple[ShardSpec, ...]) -> tuple[ShardSpec, ...]:
+    if request.dump_eval_details:
+        return specs
+    return tuple(replace(spec, options={**spec.options, DUMP_DETAILS: False}) for spec in specs)
 
 
 def _eval_cluster(given: PlanInput) -> Mapping[str, Any]:

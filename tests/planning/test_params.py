@@ -187,7 +187,6 @@ def test_airflow_takes_what_the_request_takes_and_refuses_what_it_refuses():
         "max_num_workers": "3",
         "cfg_options": "a=1",
         "model_overrides": [{"abbr": "x"}],
-        "config": "",
     }
     for name, value in wrong.items():
         with pytest.raises(ParamValidationError):

@@ -1,0 +1,146 @@
+"""A config's infer and eval sections: obeyed each for its stage, replaced as a whole, or refused with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.partition import Naive, NumWorker, Size
+from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.sections import Stage, eval_stage, infer_stage
+
+# As the user guides of OpenCompass write them, types as configs name them.
+SLURM = {
+    "partitioner": {"type": "opencompass.partitioners.SizePartitioner", "max_task_size": 4000, "gen_task_coef": 15},
+    "runner": {
+        "type": "opencompass.runners.SlurmRunner",
+        "max_num_workers": 16,
+        "retry": 4,
+        "partition": "llmeval",
+        "quotatype": "auto",
+        "task": {"type": "opencompass.tasks.OpenICLInferTask"},
+    },
+}
+HERE = {
+    "partitioner": {"type": "opencompass.partitioners.NaivePartitioner", "n": 10},
+    "runner": {
+        "type": "opencompass.runners.LocalRunner",
+        "max_num_workers": 64,
+        "retry": 3,  # OpenCompass's own LocalRunner ignores it with a warning
+        "task": {"type": "opencompass.tasks.OpenICLEvalTask", "dump_details": True},
+    },
+}
+
+
+def request(**params: Any) -> Request:
+    return Request.from_params({"config": "c", **params})
+
+
+def both(infer: Any, evaluation: Any, **params: Any) -> tuple[Stage, Stage]:
+    asked = request(**params)
+    stage = infer_stage(infer, asked)
+    return stage, eval_stage(evaluation, asked, stage)
+
+
+def test_each_stage_gets_the_partitioner_cluster_numbers_and_resources_of_its_own_section():
+    infer, evaluation = both(SLURM, HERE)
+    assert infer == Stage("slurm", 16, 4, Size(4000, 15), resources={"partition": "llmeval", "quotatype": "auto"})
+    assert evaluation == Stage("local", 64, 3, dump_details=True)
+
+
+@pytest.mark.parametrize("name", ["slurm", "local", "our_cluster"])
+def test_a_named_cluster_replaces_both_sections_and_nothing_of_them_is_left(name: str):
+    infer, evaluation = both(SLURM, HERE, cluster=name, max_num_workers=5, retry=1)
+    assert (infer.cluster, infer.max_num_workers, infer.retry, infer.partitioner, infer.resources) == (
+        name,
+        5,
+        1,
+        None,
+        {},
+    )
+    assert (evaluation.cluster, evaluation.max_num_workers, evaluation.retry) == (name, 5, 1)
+    assert "infer section is replaced" in infer.notes[0]
+    assert "eval section is replaced" in evaluation.notes[0]
+
+
+def test_a_cluster_for_evaluations_replaces_the_eval_section_alone_and_takes_no_partition_of_another_cluster():
+    infer, evaluation = both(SLURM, HERE, eval_cluster="small", partition="big")
+    assert (infer.cluster, infer.resources["partition"]) == ("slurm", "big")
+    assert (evaluation.cluster, evaluation.resources) == ("small", {})
+
+
+def test_without_sections_everything_runs_where_and_as_the_request_says():
+    infer, evaluation = both(None, None, max_num_workers=3, retry=0)
+    assert infer == Stage("local", 3, 0)
+    assert evaluation == infer
+
+
+def test_without_an_eval_section_scores_are_made_where_answers_are():
+    infer, evaluation = both(SLURM, None)
+    assert (evaluation.cluster, evaluation.max_num_workers, evaluation.resources) == ("slurm", 16, infer.resources)
+
+
+def test_what_is_typed_about_resources_goes_over_the_section():
+    infer, _ = both(SLURM, None, partition="big", qos="high")
+    assert infer.resources == {"partition": "big", "quotatype": "auto", "qos": "high"}
+
+
+def test_numbers_that_are_typed_give_way_to_the_sections_and_that_is_said():
+    infer, _ = both(SLURM, HERE, max_num_workers=2, retry=1)
+    assert (infer.max_num_workers, infer.retry) == (16, 4)
+    assert [note.partition(":")[0] for note in infer.notes] == ["max_num_workers=2", "retry=1"]
+
+
+@pytest.mark.parametrize(
+    ("runner", "cluster", "workers"),
+    [("LocalRunner", "local", 16), ("SlurmRunner", "slurm", 32), ("SlurmSequentialRunner", "slurm", 32),
+     ("DLCRunner", "dlc", 32), ("LocalAPIRunner", "local", 16)],
+)  # fmt: skip
+def test_a_runners_class_says_where_and_how_many_where_it_says_no_more(runner: str, cluster: str, workers: int):
+    stage = infer_stage({"runner": {"type": f"opencompass.runners.{runner}"}}, request())
+    assert (stage.cluster, stage.max_num_workers, stage.retry) == (cluster, workers, 2)
+
+
+def test_the_old_flags_of_the_user_guides_are_the_size_partitioner():
+    assert infer_stage(None, request(gen_task_coef=15)).partitioner == Size(40000, 15)
+    assert infer_stage(None, request(gen_task_coef=15, max_partition_size=4000)).partitioner == Size(4000, 15)
+    assert infer_stage(SLURM, request(gen_task_coef=1)).partitioner == Size(40000, 1)
+
+
+@pytest.mark.parametrize("name", ["SizePartitioner", "NumWorkerPartitioner"])
+def test_a_partitioner_that_splits_is_refused_under_eval_with_the_reason(name: str):
+    section = {"partitioner": {"type": f"opencompass.partitioners.{name}"}}
+    with pytest.raises(
+        ConfigError, match=f"eval.partitioner: {name} would split datasets, and nobody merges the parts"
+    ):
+        both(None, section)
+
+
+def test_a_partitioner_that_keeps_datasets_whole_may_stand_under_eval():
+    whole = {"partitioner": {"type": "NumWorkerPartitioner", "num_worker": 1}}
+    assert both(None, whole)[1].partitioner is None
+    assert infer_stage(whole, request()).partitioner == NumWorker(1)
+    assert infer_stage({"partitioner": HERE["partitioner"]}, request()).partitioner == Naive(10)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"runner": {"type": "VOLCRunner"}}, "infer.runner: VOLCRunner cannot be obeyed.*--slurm -p PARTITION"),
+        ({"runner": {"type": "SlurmRuner"}}, "did you mean 'SlurmRunner'"),
+        ({"runner": {"type": "SlurmRunner", "max_workers_per_gpu": 2}}, "unknown key 'max_workers_per_gpu'"),
+        ({"runner": {"type": "LocalRunner", "max_num_workers": "8"}}, "max_num_workers is '8'; give a whole number"),
+        ({"runner": {"type": "LocalRunner", "task": {"type": "OpenICLEvalTask"}}}, "task: OpenICLEvalTask cannot be"),
+        ({"runner": "LocalRunner"}, "infer.runner is 'LocalRunner', not a dict"),
+        ({"partitioner": {"type": "SubjectiveNaivePartitioner"}}, "infer.partitioner is of type 'SubjectiveNaiveP"),
+    ],
+)
+def test_a_section_that_cannot_be_obeyed_is_refused_by_name(section: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=message):
+        infer_stage(section, request())
+
+
+def test_a_section_that_cannot_be_obeyed_is_no_matter_when_it_is_replaced():
+    assert infer_stage({"runner": {"type": "VOLCRunner"}}, request(cluster="local")).cluster == "local"

@@ -80,7 +80,13 @@ def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
     loader = LOADERS.find(type_)
     kwargs = {key: value for key, value in options.items() if key not in OWN_KEYS}
     check_options(loader, 1, kwargs, str(type_))
-    splits = loader(partial(find_data, data_dir=data_dir), **kwargs)
+    try:
+        splits = loader(partial(find_data, data_dir=data_dir), **kwargs)
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise InputProblem(
+            f"{type_}: the data have not this dataset's shape ({type(error).__name__}: {error}); get them anew, or "
+            "compare a row with docs/datasets.md"
+        ) from error
     rows = _rows(splits, section(dataset_cfg, "reader_cfg"))
     _check_columns(rows, dataset_cfg)
     return rows

@@ -41,6 +41,7 @@ def read_jsonl(path: Path) -> list[Row]:
 
     :raises InputProblem: the file cannot be read, or a line is no JSON object.
     """
+    # Not splitlines(): a line separator of Unicode inside a value is no end of the line.
     lines = enumerate(read_text(path).split("\n"), 1)
     return [parse_object(line, f"{path}:{number}") for number, line in lines if line.strip()]
 
@@ -75,6 +76,66 @@ def read_csv(path: Path) -> list[Row]:
     except csv.Error as error:
         raise InputProblem(f"{path}:{reader.reader.line_num}: {error}; repair the line") from error
     return rows
+
+
+def read_records(path: Path) -> list[list[str]]:
+    """The fields of each record of a CSV file without regard to a header; empty lines are skipped.
+
+    Stray quotes are text, as the CSV files of MMLU and its kin need it.
+
+    :raises InputProblem: the file cannot be read.
+    """
+    return [record for record in csv.reader(io.StringIO(read_text(path), newline="")) if record]
+
+
+def read_labelled(rows: Path, labels: Path) -> list[tuple[Row, str]]:
+    """Each line of a JSON lines file with the same line of a label file.
+
+    :raises InputProblem: one cannot be read, or they have not as many lines.
+    """
+    found, said = read_jsonl(rows), read_text(labels).split()
+    if len(found) != len(said):
+        raise InputProblem(f"{rows} has {len(found)} lines and {labels} {len(said)}; get both anew")
+    return list(zip(found, said, strict=True))
+
+
+def read_contamination(path: Path, url: str) -> dict[str, list[Any]]:
+    """What the Contamination Detector found for each row's id; OpenCompass keeps its file beside the data.
+
+    :param url: where the file is got, for the message.
+    :raises InputProblem: it is not there or no JSON object.
+    """
+    if not path.exists():
+        raise InputProblem(f"{path} does not exist; get it with: curl -fL -o {path} {url}")
+    return parse_object(read_text(path), str(path))
+
+
+def chosen(letters: dict[str, str], value: Any) -> str:
+    """The letter that stands for a label; JSON's ``true`` and the text ``"true"`` are the same label.
+
+    :raises InputProblem: there is no such label.
+    """
+    label = value if isinstance(value, str) else json.dumps(value)
+    if label not in letters:
+        raise InputProblem(f"label {value!r} is none of {', '.join(letters)}; check the data")
+    return letters[label]
+
+
+def like_the_first(rows: list[Row]) -> list[Row]:
+    """Rows with exactly the first one's columns, in its order; what a row lacks is None.
+
+    So are OpenCompass's: it makes its tables with ``Dataset.from_list``.
+    """
+    return [{column: row.get(column) for column in rows[0]} for row in rows]
+
+
+def with_columns_of_all(rows: list[Row]) -> list[Row]:
+    """Rows with every column that occurs, in the order of their first occurrence; what a row lacks is None.
+
+    So are those that OpenCompass has the ``datasets`` library read.
+    """
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 def read_splits(path: Path, suffix: str, read: Callable[[Path], list[Row]]) -> Splits:

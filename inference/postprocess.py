@@ -109,3 +109,16 @@ def first_option(text: str, options: str, cushion: bool = True) -> str:
         if found:
             return found
     return ""
+
+
+@POSTPROCESSORS.add("first-capital-multi", "first_capital_postprocess_multi")
+def first_capitals(text: str) -> str:
+    """The first run of the letters A to D, for questions with several right options."""
+    match = re.search(r"[A-D]+", text)
+    return match.group() if match else ""
+
+
+@POSTPROCESSORS.add("multiple-select", "multiple_select_postprocess")
+def capitals(text: str) -> str:
+    """Every upper-case letter once, in alphabetical order."""
+    return "".join(sorted(set(filter(str.isupper, text))))

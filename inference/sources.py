@@ -15,33 +15,43 @@ from typing import Any
 from inference.problems import InputProblem
 
 ARCHIVES = "http://opencompass.oss-cn-shanghai.aliyuncs.com/datasets/data/"
-"""Where OpenCompass's maintainers keep the data sets; each archive unpacks to a folder of ``data/``."""
+"""Where OpenCompass's maintainers keep data sets; each archive unpacks to a folder of ``data/``."""
+
+CORE = "https://github.com/open-compass/opencompass/releases/download/0.2.2.rc1/OpenCompassData-core-20240207.zip"
+"""The archive of their classic data sets, for those that have none of their own; it unpacks to ``data/``."""
 
 
 @dataclass(frozen=True)
 class Source:
     """:param folder: the data set's place under a data folder.
-    :param archive: its file at :data:`ARCHIVES`, or a whole URL; "" when there is none.
+    :param archive: its file at :data:`ARCHIVES`, or a whole URL of one that holds ``data/``; "" when there is none.
+    :param hub: its name on the Hugging Face hub, of which the Parquet files are taken; "" when there is none.
     """
 
     folder: str
     archive: str = ""
+    hub: str = ""
 
     @property
     def command(self) -> str:
-        """What gets the data, to be run in the data folder; "" when nothing does."""
+        """What gets the data, to be run in the data folder; "" when nothing is known to."""
+        if self.hub:
+            return (
+                f"hf download {self.hub} --repo-type dataset --revision refs/convert/parquet --local-dir {self.folder}"
+            )
         if not self.archive:
             return ""
-        url = self.archive if "://" in self.archive else ARCHIVES + self.archive
-        return f"curl -fLO {url} && unzip {PurePosixPath(url).name} -d data"
+        if "://" in self.archive:
+            return f"curl -fLO {self.archive} && unzip {PurePosixPath(self.archive).name}"
+        return f"curl -fLO {ARCHIVES}{self.archive} && unzip {self.archive} -d data"
 
 
 _SOURCES: dict[str, Source] = {}
 
 
-def add_source(id_: str, folder: str, archive: str = "") -> None:
-    """Make a data set's id known; see :class:`Source`."""
-    _SOURCES[id_] = Source(folder, archive)
+def add_source(id_: str, folder: str, archive: str = "", hub: str = "") -> None:
+    """Make a data set known by OpenCompass's id, or by its folder where it has none; see :class:`Source`."""
+    _SOURCES[id_] = Source(folder, archive, hub)
 
 
 def find_data(path: Any, data_dir: str) -> Path:

@@ -1,0 +1,100 @@
+"""Data sets of the Hugging Face hub that are on this machine already; nothing is asked of the network.
+
+Three layouts are read. A folder with Parquet or JSON lines files, as ``hf download --revision
+refs/convert/parquet`` makes it (``CONFIGURATION/SPLIT/0000.parquet``) or the repository has it
+(``data/SPLIT-00000-of-00001.parquet``); and what ``datasets.load_dataset`` left in its cache
+(``~/.cache/huggingface/datasets/NAME/CONFIGURATION/VERSION/HASH/*-SPLIT.arrow``). Loading scripts are never run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from inference.loaders import Find, Row, read_csv, read_jsonl, read_text, with_columns_of_all
+from inference.problems import InputProblem
+
+_SUFFIXES = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+
+
+def read_hub(find: Find, path: str, name: str | None = None) -> dict[str, list[Row]]:
+    """Every split of a data set.
+
+    :param path: its name on the hub, or its folder.
+    :param name: its configuration; None for the only or default one.
+    :raises InputProblem: it is not on this machine, or holds nothing that can be read.
+    """
+    cached = _cached(path, name or "default")
+    if cached:
+        return _by_split(cached, lambda file: _SHARD.sub("", file.stem).rsplit("-", 1)[-1])
+    root = find(path)
+    folder = root / name if name and (root / name).is_dir() else root
+    files = sorted(file for file in folder.rglob("*") if file.suffix in _SUFFIXES and not file.name.startswith("."))
+    files = [file for file in files if file.suffix == ".parquet"] or files
+    if not files:
+        raise InputProblem(f"{folder} holds no *.parquet, *.jsonl, *.json or *.csv file; put SPLIT.parquet there")
+    return _by_split(files, _split_of)
+
+
+def read_table(file: Path, kind: str) -> list[Row]:
+    """The rows of a file.
+
+    :param kind: ``json`` (lines, or one list of objects), ``csv`` or ``parquet``.
+    :raises InputProblem: it cannot be read.
+    """
+    if kind == "parquet":
+        return _arrow_rows(file, lambda pyarrow, source: pyarrow.parquet.read_table(source))
+    if kind == "csv":
+        return read_csv(file)
+    if read_text(file).lstrip().startswith("["):
+        return with_columns_of_all(json.loads(read_text(file)))
+    return with_columns_of_all(read_jsonl(file))
+
+
+def _cached(path: str, name: str) -> list[Path]:
+    """The Arrow files of the newest build of a data set in the library's cache, the newest by its folder's time."""
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface"
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or Path(home) / "datasets")
+    builds = [found.parent for found in cache.glob(f"{path.replace('/', '___')}/{name}/*/*/dataset_info.json")]
+    newest = max(builds, key=lambda build: build.stat().st_mtime, default=None)
+    return sorted(newest.glob("*.arrow")) if newest else []
+
+
+def _by_split(files: Iterable[Path], split_of: Any) -> dict[str, list[Row]]:
+    splits: dict[str, list[Row]] = {}
+    for file in files:
+        rows = _arrow_stream(file) if file.suffix == ".arrow" else read_table(file, _SUFFIXES[file.suffix])
+        splits.setdefault(split_of(file), []).extend(rows)
+    return splits
+
+
+def _split_of(file: Path) -> str:
+    """``test`` of ``test.parquet``, ``test-00000-of-00001.parquet`` and ``test/0000.parquet``."""
+    stem = _SHARD.sub("", file.stem)
+    return file.parent.name if stem.isdigit() else stem
+
+
+def _arrow_stream(file: Path) -> list[Row]:
+    return _arrow_rows(file, lambda pyarrow, source: pyarrow.ipc.open_stream(source).read_all())
+
+
+def _arrow_rows(file: Path, read: Any) -> list[Row]:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputProblem(
+            f"{file} needs pyarrow, which {sys.executable} lacks; install it there, or convert the file to JSON lines"
+        ) from error
+    try:
+        rows: list[Row] = read(pyarrow, str(file)).to_pylist()
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputProblem(f"{file} cannot be read ({error}); get it anew") from error
+    return rows

@@ -82,6 +82,8 @@ def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
     check_options(loader, 1, kwargs, str(type_))
     try:
         splits = loader(partial(find_data, data_dir=data_dir), **kwargs)
+    except InputProblem:
+        raise
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise InputProblem(
             f"{type_}: the data have not this dataset's shape ({type(error).__name__}: {error}); get them anew, or "

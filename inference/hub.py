@@ -63,7 +63,8 @@ def _cached(path: str, name: str) -> list[Path]:
     cache = Path(os.environ.get("HF_DATASETS_CACHE") or Path(home) / "datasets")
     builds = [found.parent for found in cache.glob(f"{path.replace('/', '___')}/{name}/*/*/dataset_info.json")]
     newest = max(builds, key=lambda build: build.stat().st_mtime, default=None)
-    return sorted(newest.glob("*.arrow")) if newest else []
+    # cache-*.arrow are what programs made of the data later.
+    return sorted(file for file in newest.glob("*.arrow") if not file.name.startswith("cache-")) if newest else []
 
 
 def _by_split(files: Iterable[Path], split_of: Any) -> dict[str, list[Row]]:

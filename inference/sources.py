@@ -77,7 +77,7 @@ def _roots(data_dir: str) -> list[str]:
 
 def _way(relative: str, data_dir: str) -> str:
     wanted = PurePosixPath(relative)
-    near = (source for source in _SOURCES.values() if source.archive and wanted.is_relative_to(source.folder))
+    near = (source for source in _SOURCES.values() if source.command and wanted.is_relative_to(source.folder))
     source = next(near, None)
     put = "put the data there, or set data_dir to the folder that holds data/"
     return f"get it with: cd {data_dir or '.'} && {source.command}; or {put}" if source else put

@@ -67,7 +67,7 @@ def evaluate(airflow: EmbeddedAirflow, where: Place, checkpoints: list[Path]) ->
 def params(where: Place, checkpoints: list[Path]) -> dict[str, Any]:
     """What the form would send: one override per checkpoint, two jobs at once."""
     return {
-        "config": "eval_demo",
+        "config": "eval_tiny",
         "cluster": where.cluster,
         "work_dir": str(where.outputs),
         "max_num_workers": 2,

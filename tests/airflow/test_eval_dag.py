@@ -59,7 +59,10 @@ def test_the_form_shows_every_parameter_that_has_an_effect_once(dag):
 
 def test_the_form_proposes_the_shipped_evaluations_and_clusters(dag):
     offered = {name: dag.params.get_param(name).schema.get("examples") for name in ("config", "cluster")}
-    assert offered == {"config": ["eval_bbh", "eval_demo", "eval_gsm8k"], "cluster": ["local", "slurm", "slurm_ssh"]}
+    assert offered == {
+        "config": ["eval_bbh", "eval_demo", "eval_gsm8k", "eval_tiny"],
+        "cluster": ["local", "slurm", "slurm_ssh"],
+    }
 
 
 def test_the_form_refuses_a_value_of_the_wrong_type(dag):

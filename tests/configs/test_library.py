@@ -10,11 +10,15 @@ from inference.build import build_requests
 from inference.datasets import load_rows
 from inference.evaluators import EVALUATORS
 from inference.postprocess import POSTPROCESSORS
+from opencompass_ops.asked import models_for
+from opencompass_ops.clusters.aliyun import Aliyun
 from opencompass_ops.configs.library import default_config_dir, find_config, offered
 from opencompass_ops.configs.load import LoadedConfig, load
-from opencompass_ops.configs.names import mode
+from opencompass_ops.configs.names import mode, prompt_hash
 from opencompass_ops.configs.resolve import resolve
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.sections import Stage, eval_stage, infer_stage
 
 
 @pytest.fixture
@@ -81,13 +85,46 @@ def test_every_shipped_config_loads(shipped: dict[str, LoadedConfig]):
 
 def test_every_shipped_evaluation_resolves_and_sums_up_what_it_has(shipped: dict[str, LoadedConfig]):
     evaluations = {name: resolve(loaded) for name, loaded in shipped.items() if name.startswith("eval_")}
-    assert sorted(evaluations) == ["eval_bbh.py", "eval_demo.py", "eval_gsm8k.py"]
+    assert sorted(evaluations) == ["eval_bbh.py", "eval_demo.py", "eval_gsm8k.py", "eval_tiny.py"]
     for evaluation in evaluations.values():
         groups = {group["name"] for group in (evaluation.summarizer or {}).get("summary_groups", [])}
         known = {dataset["abbr"] for dataset in evaluation.datasets} | groups
         assert set((evaluation.summarizer or {})["dataset_abbrs"]) == known
-    modes = [mode(dataset) for dataset in evaluations["eval_demo.py"].datasets]
-    assert (modes, evaluations["eval_demo.py"].warnings) == (["gen", "ppl"], ())
+    for name in ("eval_demo.py", "eval_tiny.py"):
+        modes = [mode(dataset) for dataset in evaluations[name].datasets]
+        assert (modes, evaluations[name].warnings) == (["gen", "ppl"], ())
+
+
+def test_the_demo_of_the_user_guide_asks_what_opencompass_asks(shipped: dict[str, LoadedConfig]):
+    # OpenCompass's own siqa_gen and winograd_ppl are siqa_gen_18632c and winograd_ppl_b6c7ed.
+    datasets = resolve(shipped["eval_demo.py"]).datasets
+    assert {dataset["abbr"]: prompt_hash(dataset)[:6] for dataset in datasets} == {
+        "siqa": "18632c",
+        "winograd": "b6c7ed",
+    }
+
+
+def test_the_settings_of_pai_dlc_that_are_shipped_are_complete_for_both_stages(shipped: dict[str, LoadedConfig]):
+    values = shipped["aliyun_env.py"].values
+    infer = infer_stage(values["llm_infer"], Request(config="c"))
+    evaluation = eval_stage(values["llm_eval"], Request(config="c"), Stage("local", 1, 0))
+    for stage in (infer, evaluation):
+        assert (stage.cluster, stage.max_num_workers) == ("dlc", 32)
+        assert stage.aliyun is not None
+        assert Aliyun.from_values("aliyun_cfg", stage.aliyun).python_env_path
+
+
+def test_the_address_of_the_chat_stands_in_no_file(shipped: dict[str, LoadedConfig]):
+    assert shipped["lark.py"].values == {"lark_bot_url": None}
+    assert list(shipped["lark.py"].environment) == ["OPENCOMPASS_LARK_BOT_URL"]
+
+
+@pytest.mark.parametrize("name", ["llama/llama_7b", "llama/llama2_7b", "llama/llama2_7b_chat", "internal/llm_v2"])
+def test_a_shipped_model_runs_as_many_processes_as_it_has_gpus(shipped: dict[str, LoadedConfig], name: str):
+    (model,) = shipped[f"models/{name}.py"].values["models"]
+    (checked,) = models_for(Request(config="c"), [model])
+    assert checked["run_cfg"]["num_gpus"] == checked["run_cfg"]["num_procs"]
+    assert model["tokenizer_path"]
 
 
 @pytest.mark.parametrize(("name", "rows"), [("eval_bbh.py", [250, 250, 250]), ("eval_gsm8k.py", [1319])])

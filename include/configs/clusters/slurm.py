@@ -1,5 +1,5 @@
 # The Slurm cluster of this host: Airflow (or you) sits on a management or login node, so no connection is needed.
-#   opencompass-ops run eval_demo --slurm -p PARTITION
+#   opencompass-ops run eval_gsm8k --slurm -p PARTITION
 #   opencompass-ops doctor slurm
 # docs/slurm.md explains every key. slurm_ssh.py is for a cluster that is reached over SSH.
 kind = 'slurm'

@@ -1,0 +1,124 @@
+"""run.py and what it plans: each stage where the config wants it, commands first, red when anything failed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import EVAL, INFER
+from opencompass_ops.drive import build_request, job_for
+from opencompass_ops.errors import ConfigError
+from small_world import DATASETS, MODEL, SmallWorld, make_world
+
+pytestmark = pytest.mark.process
+
+SECTIONS = """
+infer = dict(
+    partitioner=dict(type='opencompass.partitioners.SizePartitioner', max_task_size=1000),
+    runner=dict(type='opencompass.runners.SlurmRunner', max_num_workers=16, retry=4, partition='llmeval',
+                quotatype='auto'))
+eval = dict(
+    partitioner=dict(type='opencompass.partitioners.NaivePartitioner'),
+    runner=dict(type='opencompass.runners.LocalRunner', max_num_workers=3, retry=1))
+"""
+SLURM = "kind = 'slurm'\npython = {python!r}\nwork_dir = {work_dir!r}\ndata_dir = {data_dir!r}\nhas_quotatype = True\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
+    monkeypatch.setenv("OPENCOMPASS_OPS_INSTANCE", "front-door")
+    for world in make_world(tmp_path, monkeypatch):
+        text = SLURM.format(python=sys.executable, work_dir=str(tmp_path / "outputs"), data_dir=str(tmp_path))
+        (tmp_path / "configs" / "clusters" / "slurm.py").write_text(text)
+        world.rows(120)
+        yield world
+
+
+def with_sections(world: SmallWorld, sections: str = SECTIONS) -> str:
+    return world.config(MODEL.format(path=str(world.folder / "tiny")) + DATASETS + sections)
+
+
+def test_a_plan_has_each_stage_where_and_as_its_section_says(world: SmallWorld):
+    plan = world.prepare(with_sections(world)).plan
+    assert [shard.cluster for shard in plan.shards] == ["slurm"] * 3  # 120 rows at 20 in shards of 1,000
+    assert [shard.cluster for shard in plan.evaluations] == ["local"]
+    infer, evaluation = plan.stage(INFER), plan.stage(EVAL)
+    assert (infer.max_num_workers, infer.retry, infer.cluster["resources"]["partition"]) == (16, 4, "llmeval")
+    assert (evaluation.cluster["name"], evaluation.max_num_workers, evaluation.retry) == ("local", 3, 1)
+    jobs = [job_for(plan.run_dir, shard.id) for shard in (plan.shards[0], plan.evaluations[0])]
+    assert [(job.config.kind, job.max_running) for job in jobs] == [("slurm", 16), ("local", 3)]
+    assert build_request(jobs[0]).resources.partition == "llmeval"
+
+
+def test_a_named_cluster_replaces_the_sections_and_their_partitioner(world: SmallWorld):
+    plan = world.prepare(with_sections(world), cluster="local", dry_run=True).plan
+    assert {shard.cluster for shard in (*plan.shards, *plan.evaluations)} == {"local"}
+    assert len(plan.shards) == 1
+    assert (plan.stage(INFER).max_num_workers, plan.stage(EVAL).retry) == (1, 2)
+    assert "the config's infer section is replaced, because a cluster was named" in plan.warnings
+
+
+def test_a_dry_run_shows_the_very_commands_of_both_stages(world: SmallWorld):
+    prepared = world.prepare(with_sections(world), dry_run=True)
+    shown = dict(zip(*[iter(prepared.text[prepared.text.index("command of ") :].splitlines())] * 2, strict=False))
+    first, last = prepared.plan.shards[0].id, prepared.plan.evaluations[0].id
+    infer, evaluation = (shlex.split(shown[f"command of {shard}:"].partition("#")[0]) for shard in (first, last))
+    assert infer[:2] == ["sbatch", "--parsable"]
+    assert {"--partition=llmeval", "--quotatype=auto", f"--chdir={prepared.run_dir}"} <= set(infer)
+    assert infer[-1].endswith("/slurm.sh")
+    spec = f"{prepared.run_dir}/{layout.shard_spec(last)}"
+    assert evaluation[1:5] == ["-m", "inference", "eval", spec]
+    assert world.runs() == []
+
+
+def test_dlc_is_refused_by_name_once_its_settings_are_complete(world: SmallWorld):
+    (world.folder / "aliyun.py").write_text(
+        "workspace_id='1'\nresource_id='q'\nworker_image='i'\ndata_sources=['d']\npython_env_path='/env'\n"
+    )
+    with pytest.raises(ConfigError, match="clusters of the kind dlc are not built yet; run on Slurm"):
+        world.prepare(world.config(), cluster="dlc", aliyun_cfg="aliyun.py")
+    with pytest.raises(ConfigError, match="there is no such file with the settings of PAI-DLC"):
+        world.prepare(world.config(), cluster="dlc", aliyun_cfg="nowhere.py")
+
+
+def test_a_partitioner_that_splits_scores_is_refused_before_anything_is_looked_at(world: SmallWorld):
+    section = "eval = dict(partitioner=dict(type='opencompass.partitioners.SizePartitioner', max_task_size=2000))"
+    with pytest.raises(ConfigError, match=r"eval\.partitioner: SizePartitioner would split datasets"):
+        world.prepare(with_sections(world, section))
+
+
+def test_an_image_needs_a_cluster_that_runs_containers(world: SmallWorld):
+    with pytest.raises(ConfigError, match=r"image='x\.sif': jobs of cluster 'local' run in no container"):
+        world.prepare(world.config(), image="x.sif")
+
+
+def test_details_are_left_out_of_results_on_request(world: SmallWorld):
+    world.rows(4)
+    prepared, report = world.evaluate(world.config(), dump_eval_details=False)
+    assert not report.failures
+    assert "details" not in LocalFiles(prepared.run_dir).read(layout.result("tiny", "sums")).decode()
+
+
+def test_run_py_is_the_command_line_and_fails_when_anything_failed(world: SmallWorld, repo: Path):
+    command = [sys.executable, str(repo / "run.py"), world.config(), "--retry", "0", "-r", "--min-out-len", "1"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["PYTHONPATH"] = str(repo)
+    world.rows(4)
+    (world.folder / "fail-tiny").touch()
+    failed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert failed.returncode == 1, failed.stderr
+    assert "this job was told to fail" in failed.stderr
+    assert "holds no run to go on in; this is a new one" in failed.stdout
+    assert "warning: --min-out-len (min_out_len) has no effect" in failed.stdout
+    (world.folder / "fail-tiny").unlink()
+    again = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert again.returncode == 0, again.stderr
+    assert len(world.runs()) == 1  # -r went on in the folder of the first

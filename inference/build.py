@@ -57,6 +57,14 @@ def inference_mode(dataset_cfg: dict[str, Any]) -> str:
     return INFERENCERS.find(build_kwargs(infer_cfg.get("inferencer"), "infer_cfg.inferencer")[0])
 
 
+def check_templates(infer_cfg: dict[str, Any]) -> None:
+    """Refuse templates that make no prompt, whatever the rows are.
+
+    :raises InputProblem: they are unknown or unusable.
+    """
+    _templates(infer_cfg)
+
+
 def build_requests(
     model_cfg: dict[str, Any],
     dataset_cfg: dict[str, Any],
@@ -90,7 +98,7 @@ def build_requests(
         builder = _plan_prompts(model_cfg, dataset_cfg, rows, count_tokens, max_seq_len)
         return [builder.request(index) for index in range(start, total if stop is None else stop)]
     except InputProblem as problem:
-        raise InputProblem(f"dataset {abbr}: {problem}") from problem
+        raise type(problem)(f"dataset {abbr}: {problem}") from problem
 
 
 def renderer(model_cfg: dict[str, Any]) -> Render:

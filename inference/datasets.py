@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from inference.loaders import LOADERS, Row, Splits
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 from inference.ranges import select
 from inference.registry import build_kwargs, check_options, section
 from inference.sources import find_data
@@ -73,21 +74,30 @@ def input_columns(dataset_cfg: dict[str, Any]) -> list[str]:
     return list(names)
 
 
-def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
+def open_loader(dataset_cfg: dict[str, Any]) -> Callable[..., Splits]:
+    """The native loader with the config's options; called with what finds data.
+
+    :raises NotNative: there is none, or it does not know an option or several runs.
+    """
     type_, options = build_kwargs(dataset_cfg, "the dataset config")
     if dataset_cfg.get("n", 1) != 1:
-        raise InputProblem(f"n is {dataset_cfg['n']}; several runs over one dataset are not built yet, set n to 1")
+        raise NotNative(f"n is {dataset_cfg['n']}: several runs over one dataset")
     loader = LOADERS.find(type_)
     kwargs = {key: value for key, value in options.items() if key not in OWN_KEYS}
     check_options(loader, 1, kwargs, str(type_))
+    return partial(loader, **kwargs)
+
+
+def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
+    loader = open_loader(dataset_cfg)
     try:
-        splits = loader(partial(find_data, data_dir=data_dir), **kwargs)
+        splits = loader(partial(find_data, data_dir=data_dir))
     except InputProblem:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
         raise InputProblem(
-            f"{type_}: the data have not this dataset's shape ({type(error).__name__}: {error}); get them anew, or "
-            "compare a row with docs/datasets.md"
+            f"{dataset_cfg['type']}: the data have not this dataset's shape ({type(error).__name__}: {error}); get "
+            "them anew, or compare a row with docs/datasets.md"
         ) from error
     rows = _rows(splits, section(dataset_cfg, "reader_cfg"))
     _check_columns(rows, dataset_cfg)

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from inference.claim import now
 from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import details
-from inference.problems import InputProblem, MissingParts
+from inference.parts import Predictions, check_tiling, load_predictions
+from inference.problems import InputProblem
 from inference.scoring import Scores, score
 from opencompass_ops.contract import codec, layout
-from opencompass_ops.contract.evidence import part_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.contract.spec import DUMP_DETAILS, Part, ShardSpec
-
-
-@dataclass(frozen=True)
-class _Predictions:
-    """:param entries: OpenCompass's prediction entries in row order.
-    :param truncated: items whose prompt was cut, as the parts' manifests say.
-    """
-
-    entries: list[dict[str, Any]]
-    truncated: int
+from opencompass_ops.contract.spec import DUMP_DETAILS, ShardSpec
 
 
 def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
@@ -44,8 +33,8 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     """
     parts = sorted(spec.parts, key=lambda part: part.start)
     dataset_cfg, total = parts[0].dataset, parts[0].total
-    _check_tiling(parts)
-    predictions = _load(files, spec.model_abbr, parts)
+    check_tiling(parts)
+    predictions = load_predictions(files, spec.model_abbr, parts)
     rows = load_rows(dataset_cfg, spec.data_dir)
     _check_rows(rows, predictions.entries, dataset_cfg, total)
     answered = [entry["prediction"] for entry in predictions.entries]
@@ -55,40 +44,6 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     except InputProblem as problem:
         raise InputProblem(f"dataset {dataset_cfg['abbr']}: {problem}") from problem
     return _write(files, spec, token, rows, predictions, scores)
-
-
-def _check_tiling(parts: list[Part]) -> None:
-    expected = 0
-    for part in parts:
-        if part.start != expected or part.total != parts[0].total:
-            raise InputProblem(
-                f"part {part.name} covers rows {part.start}..{part.stop} of {part.total} where row {expected} of "
-                f"{parts[0].total} comes next; the plan is damaged, plan again"
-            )
-        expected = part.stop
-    if expected != parts[0].total:
-        raise InputProblem(f"the parts end at row {expected} of {parts[0].total}; the plan is damaged, plan again")
-
-
-def _load(files: LocalFiles, model: str, parts: list[Part]) -> _Predictions:
-    problems = [problem for part in parts if (problem := part_problem(files, model, part))]
-    entries: list[dict[str, Any]] = []
-    truncated = 0
-    for part in () if problems else parts:
-        path = layout.prediction(model, part.name)
-        found = json.loads(files.read(path))
-        if not isinstance(found, dict) or list(found) != [str(number) for number in range(part.count)]:
-            problems.append(f"{path} does not hold the items 0..{part.count - 1} in order")
-            continue
-        entries += found.values()
-        manifest = Manifest.from_json(files.read(layout.manifest(path)))
-        truncated += int(manifest.details.get("truncated", 0))
-    if problems:
-        raise MissingParts(
-            f"{len(problems)} of {len(parts)} parts cannot be scored: {'; '.join(problems)}. "
-            "Infer them again; what is there is kept"
-        )
-    return _Predictions(entries, truncated)
 
 
 def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str, Any], total: int) -> None:
@@ -109,7 +64,7 @@ def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str
 
 
 def _write(
-    files: LocalFiles, spec: ShardSpec, token: str, rows: Rows, predictions: _Predictions, scores: Scores
+    files: LocalFiles, spec: ShardSpec, token: str, rows: Rows, predictions: Predictions, scores: Scores
 ) -> dict[str, str]:
     first = spec.parts[0]
     path = layout.result(spec.model_abbr, first.dataset_abbr)
@@ -127,7 +82,7 @@ def _write(
 
 
 def _manifest(
-    spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: _Predictions, scores: Scores
+    spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: Predictions, scores: Scores
 ) -> Manifest:
     first = spec.parts[0]
     return Manifest(
@@ -196,7 +151,7 @@ def standard_error(values: list[float]) -> float | None:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
 
 
-def _health(predictions: _Predictions, scores: Scores) -> dict[str, int]:
+def _health(predictions: Predictions, scores: Scores) -> dict[str, int]:
     """Counts that make a score doubtful: nothing said, nothing left after post-processing, prompts cut."""
     return {
         "items": len(predictions.entries),

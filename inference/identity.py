@@ -32,15 +32,55 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def located(model_cfg: dict[str, Any], data_dir: str) -> dict[str, Any]:
-    """The model config with ``path`` and ``tokenizer_path`` where they lie; relative folders start at the data folder.
+    """The model config with its paths where they lie; relative folders start at the data folder.
 
     Jobs start in the run directory, the probe elsewhere, and both must mean the same folder. Hub ids stay as they are;
     ``~`` is the home of whoever runs the jobs.
 
     :param data_dir: the folder that relative dataset paths start at, too.
     """
-    paths = {key: model_cfg[key] for key in ("path", "tokenizer_path") if isinstance(model_cfg.get(key), str)}
-    return model_cfg | {key: _folder(path, data_dir) for key, path in paths.items() if path}
+    return model_cfg | {key: _folder(path, data_dir) for key, path in _paths(model_cfg).items()}
+
+
+def located_if_there(model_cfg: dict[str, Any], data_dir: str) -> dict[str, Any]:
+    """The same for a model that OpenCompass runs: its ``path`` may be the name of a service's model, which stays."""
+    paths = {key: Path(data_dir, os.path.expanduser(path)) for key, path in _paths(model_cfg).items()}  # noqa: PTH111
+    return model_cfg | {key: str(path) for key, path in paths.items() if path.exists()}
+
+
+def _paths(model_cfg: dict[str, Any]) -> dict[str, str]:
+    keys = ("path", "tokenizer_path", "peft_path")
+    return {key: model_cfg[key] for key in keys if isinstance(model_cfg.get(key), str) and model_cfg[key]}
+
+
+def bridged_identity(model_cfg: dict[str, Any], cache_dir: str = "") -> tuple[str, str]:
+    """Which weights and which tokenizer a model that OpenCompass runs has.
+
+    :param model_cfg: its folders absolute, see :func:`located_if_there`.
+    :returns: identities of what lies in folders (of weights and adapter both where it has both), ``named:`` and what
+        the config says of a model that is a service's.
+    :raises InputProblem: a path is marked as one and is not there.
+    """
+    folders = {key: _there(key, path) for key, path in _paths(model_cfg).items()}
+    said = "named:" + codec.digest([model_cfg.get(key) for key in ("type", "path", "openai_api_base", "url")])
+    weights = [
+        weights_identity(folder, cache_dir)
+        for folder in (folders.get("path"), folders.get("peft_path"))
+        if folder and weight_files(folder)
+    ]
+    tokens = folders.get("tokenizer_path") or folders.get("path")
+    has_tokenizer = tokens is not None and any(map(_is_tokenizer, tokens.iterdir()))
+    return (
+        "+".join(weights) or said,
+        tokenizer_identity(tokens) if tokens is not None and has_tokenizer else said,
+    )
+
+
+def _there(key: str, path: str) -> Path | None:
+    folder = Path(path) if Path(path).is_dir() else _snapshot(path)
+    if folder is None and path.startswith((".", "/", "~")):
+        raise InputProblem(f"{key} {path} does not exist; check the path")
+    return folder
 
 
 def _folder(path: str, data_dir: str) -> str:

@@ -15,13 +15,13 @@ from typing import NoReturn
 from inference import launchers, parallel, timing
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
-from inference.identity import located
+from inference.identity import located, located_if_there
 from inference.startup import import_work
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import shard_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import ExitRecord
-from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
+from opencompass_ops.contract.spec import EVAL, INFER, OPENCOMPASS, ShardSpec
 
 DONE = 0
 FAILED = 1
@@ -164,7 +164,8 @@ def read_spec(shard: str, kind: str) -> ShardSpec:
         spec = ShardSpec.from_json(stream.read())
     if spec.kind != kind:
         raise codec.SchemaError(f"{shard} is a shard of kind {spec.kind!r}, not {kind!r}; start it as what it is")
-    return replace(spec, model=located(spec.model, spec.data_dir))
+    locate = located_if_there if spec.engine == OPENCOMPASS else located
+    return replace(spec, model=locate(spec.model, spec.data_dir))
 
 
 def _work(
@@ -174,7 +175,9 @@ def _work(
 
     def act() -> None:
         spec = read_spec(shard, kind)
-        if kind == EVAL:
+        if spec.engine == OPENCOMPASS:
+            _bridge(files, spec, attempt.token, progress)
+        elif kind == EVAL:
             _evaluate(files, spec, attempt.token, progress)
         else:
             _infer(files, spec, attempt.token, progress, shard)
@@ -184,6 +187,15 @@ def _work(
         manifests.update(digests(files, spec))
 
     return guard(act), manifests
+
+
+def _bridge(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
+    from inference.bridge import predictions, results
+
+    if spec.kind == EVAL:
+        results.evaluate(files, spec, token, progress)
+    else:
+        predictions.infer(files, spec, token, progress)
 
 
 def _evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:

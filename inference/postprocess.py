@@ -22,7 +22,7 @@ def open_postprocessor(config: Any, where: str) -> Callable[[str], Any]:
     """The function of a ``dict(type=..., **kwargs)``; the identity for None.
 
     :param where: the config's place, for messages.
-    :raises InputProblem: unknown type, or options it does not take.
+    :raises NotNative: unknown type, or options it does not take.
     """
     if config is None:
         return lambda text: text

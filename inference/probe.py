@@ -15,13 +15,23 @@ from typing import Any
 
 from inference.build import build_requests, model_family
 from inference.datasets import Rows, load_rows
-from inference.identity import local_model, located, model_problem, tokenizer_identity, weights_identity, weights_size
-from inference.problems import InputProblem
+from inference.identity import (
+    bridged_identity,
+    local_model,
+    located,
+    located_if_there,
+    model_problem,
+    tokenizer_identity,
+    weights_identity,
+    weights_size,
+)
+from inference.native import Gaps, gaps, model_gap, model_scoring_gap
+from inference.problems import InputProblem, NotNative
 from inference.requests import RankingRequest, Request
-from inference.scoring import check_model_scoring, check_scoring
 from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
+from opencompass_ops.contract.spec import OPENCOMPASS
 
 _PACKAGES = ("torch", "transformers", "numpy")
 
@@ -29,7 +39,8 @@ _PACKAGES = ("torch", "transformers", "numpy")
 def main_probe() -> int:
     """Answer the request on stdin with a report on stdout; 0, because problems stand in the report."""
     with redirect_stdout(sys.stderr):  # what libraries print is no part of the report
-        report = probe(ProbeRequest.from_json(sys.stdin.buffer.read()))
+        request = ProbeRequest.from_json(sys.stdin.buffer.read())
+        report = _bridged(request) if request.engine == OPENCOMPASS else probe(request)
     sys.stdout.buffer.write(report.to_json().encode())
     return 0
 
@@ -37,10 +48,11 @@ def main_probe() -> int:
 def probe(request: ProbeRequest) -> ProbeReport:
     """Identity and readiness of each model, rows of each dataset, digest of each pair's requests.
 
-    What is wrong with one model or dataset stands in its entry and hides nothing of the others.
+    What is wrong with one model or dataset stands in its entry and hides nothing of the others. What only OpenCompass
+    can do is said of each pair; rows of a dataset that it must load are not counted here.
     """
     cache_dir = os.path.expanduser(request.cache_dir)  # noqa: PTH111  # of whoever runs the probe; "" stays ""
-    models = tuple(_model(located(model, request.data_dir), cache_dir) for model in request.models)
+    models = tuple(_model(model, request.data_dir, cache_dir) for model in request.models)
     digests = _Digests()
     datasets, requests = [], []
     for config in request.datasets:
@@ -63,13 +75,22 @@ def request_digest(requests: list[Request]) -> str:
     return digest.hexdigest()
 
 
-def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
-    abbr = str(config.get("abbr", "?"))
+def _bridged(request: ProbeRequest) -> ProbeReport:
+    from inference.bridge.rows import probe_rows
+
+    return probe_rows(request)
+
+
+def _model(model_cfg: dict[str, Any], data_dir: str, cache_dir: str) -> ModelProbe:
+    abbr = str(model_cfg.get("abbr", "?"))
     try:
-        model_family(config)
-        check_model_scoring(config)
-        check_model_sizes(config)
-        _check_adapter(config)
+        check_model_sizes(model_cfg)
+        model_scoring_gap(model_cfg)
+        gap = model_gap(model_cfg)
+        if gap:
+            identities = bridged_identity(located_if_there(model_cfg, data_dir), cache_dir)
+            return ModelProbe(abbr, *identities, bridge=gap)
+        config = located(model_cfg, data_dir)
         folder = local_model(config.get("path"))
         problem = model_problem(folder)
         if problem:
@@ -84,29 +105,51 @@ def _model(config: dict[str, Any], cache_dir: str) -> ModelProbe:
         return ModelProbe(abbr=abbr, error=f"model {abbr}: {_told(error)}")
 
 
-def _check_adapter(config: dict[str, Any]) -> None:
-    if config.get("peft_path"):
-        raise InputProblem(f"adapters (peft_path {config['peft_path']}) are not built yet; merge it into the weights")
-
-
 def _dataset(
     config: dict[str, Any], request: ProbeRequest, digests: _Digests, usable: set[str]
 ) -> tuple[DatasetProbe, list[RequestProbe]]:
     abbr = str(config.get("abbr", "?"))
     rows: Rows | None = None
+    models = [model for model in request.models if model.get("abbr") in usable]
     try:
-        check_scoring(config)
+        found = gaps(config)
+        if found.loader:
+            return DatasetProbe(abbr, bridge=found.loader), [_unloaded(model, abbr, found) for model in models]
         rows = load_rows(config, request.data_dir)
         selected = len(rows.selected) if request.limit is None else min(request.limit, len(rows.selected))
         if not selected:
             raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")
-        models = [model for model in request.models if model.get("abbr") in usable]
-        check_dataset_sizes(config, models)
-        pairs = [RequestProbe(m["abbr"], abbr, digests.of(m, config, rows, request.limit)) for m in models]
+        pairs = [_pair(model, config, found, digests, rows, request.limit) for model in models]
+        bridged = {pair.model for pair in pairs if pair.bridge}
+        native = [model for model in models if model["abbr"] not in bridged]
+        if native:
+            check_dataset_sizes(config, native)
         return DatasetProbe(abbr=abbr, rows=len(rows.test), selected=selected), pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
         named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
         return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=named), []
+
+
+def _unloaded(model: dict[str, Any], dataset: str, found: Gaps) -> RequestProbe:
+    return RequestProbe(str(model["abbr"]), dataset, "", found.loader, found.loader)
+
+
+def _pair(
+    model: dict[str, Any], config: dict[str, Any], found: Gaps, digests: _Digests, rows: Rows, limit: int | None
+) -> RequestProbe:
+    names = str(model["abbr"]), str(config.get("abbr", "?"))
+    eval_bridge = found.scoring or model_scoring_gap(model)
+    bridge = found.infer or model_gap(model)
+    if not bridge:
+        try:
+            return RequestProbe(*names, digests.of(model, config, rows, limit), "", eval_bridge)
+        except NotNative as gap:
+            bridge = str(gap)
+    return RequestProbe(*names, _rows_digest(rows), bridge, eval_bridge)
+
+
+def _rows_digest(rows: Rows) -> str:
+    return codec.digest([rows.train, rows.test])
 
 
 def _told(error: Exception) -> str:

@@ -9,6 +9,10 @@ class InputProblem(ValueError):
     retryable = False
 
 
+class NotNative(InputProblem):
+    """Only OpenCompass itself has what the config names; the bridge can run it."""
+
+
 class MissingParts(Exception):
     """An evaluation's parts are not all there and right; it can be scored once they are."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from inference.extensions import load_extensions
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 
 Entry = TypeVar("Entry")
 
@@ -49,24 +49,22 @@ class Registry(Generic[Entry]):
         """What is registered for a config's ``type``.
 
         :param type_: a bare or dotted name; only its last component counts.
-        :raises InputProblem: it is no name, or nothing native has it.
+        :raises InputProblem: it is no name.
+        :raises NotNative: nothing native has it.
         """
         if not isinstance(type_, str) or not type_:
             raise InputProblem(f"{self.what} type {type_!r} is no name; give one of {', '.join(self.names())}")
         load_extensions()
         name = type_.rsplit(".", 1)[-1]
         if name not in self._entries:
-            raise InputProblem(self._unknown(type_, name))
+            raise NotNative(self._unknown(type_, name))
         return self._entries[name]
 
     def _unknown(self, type_: str, name: str) -> str:
         folded = {known.casefold(): known for known in self.names()}
-        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=3)]
-        near = f"did you mean {' or '.join(close)}? " if close else ""
-        return (
-            f"unknown {self.what} type {type_!r}; {near}Native are: {', '.join(self.names())}. "
-            "The bridge that runs other types with OpenCompass itself is not built yet"
-        )
+        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.85)]
+        near = f"; did you mean {' or '.join(close)}?" if close else ""
+        return f"unknown {self.what} type {type_!r}{near}"
 
 
 def section(config: dict[str, Any], key: str) -> dict[str, Any]:
@@ -96,9 +94,9 @@ def check_options(function: Callable[..., Any], given: int, options: dict[str, A
 
     :param given: number of the arguments that come by position.
     :param where: the config's place and type, for the message.
-    :raises InputProblem: an option is unknown or one that is needed is missing.
+    :raises NotNative: an option is unknown or one that is needed is missing; OpenCompass's may be another.
     """
     try:
         inspect.signature(function).bind(*[None] * given, **options)
     except TypeError as error:
-        raise InputProblem(f"{where}: {error}; correct the options {options!r}") from error
+        raise NotNative(f"{where}: {error}; its options are {options!r}") from error

@@ -5,11 +5,12 @@ Native: ``ZeroRetriever``, ``FixKRetriever`` and ``RandomRetriever``.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 from inference.registry import Registry, build_kwargs
 
 Choose = Callable[[int], list[int]]
@@ -35,14 +36,25 @@ def open_retriever(config: Any, train_rows: int, test_rows: int) -> Retriever:
 
     :param train_rows: rows of the training split after its range.
     :param test_rows: selected rows, before any limit.
-    :raises InputProblem: unknown type, unknown option, or an example that is not there.
+    :raises NotNative: unknown type or option.
+    :raises InputProblem: an example is not there.
     """
     type_, kwargs = build_kwargs(config, "infer_cfg.retriever")
     make = RETRIEVERS.find(type_)
+    check_retriever(config)
+    return make(train_rows, test_rows, **kwargs)
+
+
+def check_retriever(config: Any) -> None:
+    """Refuse what cannot be opened whatever the data are.
+
+    :raises NotNative: unknown type or option.
+    """
+    type_, kwargs = build_kwargs(config, "infer_cfg.retriever")
     try:
-        return make(train_rows, test_rows, **kwargs)
+        inspect.signature(RETRIEVERS.find(type_)).bind(0, 0, **kwargs)
     except TypeError as error:
-        raise InputProblem(f"retriever {type_}: {error}; correct the options {kwargs!r}") from error
+        raise NotNative(f"retriever {type_}: {error}; its options are {kwargs!r}") from error
 
 
 @RETRIEVERS.add("ZeroRetriever")

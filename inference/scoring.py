@@ -11,7 +11,7 @@ from inference.datasets import output_column
 from inference.evaluators import EVALUATORS, Scored
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 from inference.registry import build_kwargs, check_options, section
 
 _Evaluate = Callable[[list[Any], list[Any], dict[str, Any]], Scored]
@@ -42,7 +42,7 @@ def check_model_scoring(model_cfg: dict[str, Any]) -> None:
 def check_scoring(dataset_cfg: dict[str, Any]) -> None:
     """Refuse a dataset whose evaluator or post-processors are unknown; one that is not scored passes.
 
-    :raises InputProblem: they are.
+    :raises NotNative: they are, or there are no references.
     """
     try:
         eval_cfg = section(dataset_cfg, "eval_cfg")
@@ -50,6 +50,10 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
             _evaluator(eval_cfg)
         for key in ("dataset_postprocessor", "pred_postprocessor"):
             open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
+        if "evaluator" in eval_cfg and not output_column(dataset_cfg):
+            raise NotNative("reader_cfg names no output_column, so there are no references")
+    except NotNative:
+        raise
     except InputProblem as problem:
         raise InputProblem(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
 

@@ -26,7 +26,7 @@ from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import evidence, layout, variables
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
-from opencompass_ops.contract.spec import INFER, ShardSpec
+from opencompass_ops.contract.spec import INFER, OPENCOMPASS, ShardSpec
 from opencompass_ops.errors import (
     InfrastructureError,
     JobCancelled,
@@ -142,7 +142,7 @@ def job_for(run_dir: str, shard: str) -> Job:
     attempt = attempts.current(files, plan.instance, plan.run_dir, shard)
     stage = plan.stage_of(shard)
     return Job(
-        cluster=stage.cluster,
+        cluster=engine_cluster(stage.cluster, read_spec(files, shard)),
         run_dir=run_dir,
         shard=shard,
         token=attempt.token,
@@ -150,6 +150,13 @@ def job_for(run_dir: str, shard: str) -> Job:
         group=attempts.group(plan.instance, plan.run_dir),
         max_running=stage.max_num_workers,
     )
+
+
+def engine_cluster(values: dict[str, Any], spec: ShardSpec) -> dict[str, Any]:
+    """The values of a stage's cluster config as the shard's engine needs it."""
+    if spec.engine != OPENCOMPASS:
+        return values
+    return ClusterConfig.from_values(str(values["name"]), values).for_engine(spec.engine).to_values()
 
 
 def shard_is_done(run_dir: str, shard: str) -> bool:
@@ -405,9 +412,9 @@ def _error_class(outcome: Outcome) -> type[JobError]:
 
 
 def _resources(config: ClusterConfig, spec: ShardSpec) -> Resources:
-    """The cluster's with the model's over them; an evaluation needs no devices and one plain process."""
+    """The cluster's with the model's over them; an evaluation needs one plain process, and devices for a judge only."""
     if spec.kind != INFER:
-        return replace(config.resources, num_gpus=None, launcher="")
+        return replace(config.resources, num_gpus=spec.options.get("num_gpus") or None, launcher="")
     run_cfg = {name: value for name, value in _run_cfg(spec).items() if name != "num_procs"}
     where = f"model {spec.model_abbr}: run_cfg"
     return config.resources.merged(Resources.from_values(where, run_cfg), where)

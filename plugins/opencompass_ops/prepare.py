@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.asked import cluster_for, models_for, with_image
+from opencompass_ops.bridging import complete, with_own_opencompass
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import find_config
@@ -111,7 +112,8 @@ def prepare(
     if alive:
         raise PlanError(f"{_alive(alive)}; go on with it by: opencompass-ops attach {reused_dir}")
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
-    report = probe(_probe_request(request, cluster, config), cluster)
+    question = _probe_request(request, cluster, config)
+    report = complete(probe(question, cluster), question, cluster, asked.scoring)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir)
     seed = _plan_input(asked, params, report, known, max_map_length)
@@ -138,6 +140,13 @@ class _Asked:
     infer: Stage
     cluster: ClusterConfig
     evaluation: PlannedStage
+
+    @property
+    def scoring(self) -> ClusterConfig | None:
+        """Where evaluations run; None when the run has none."""
+        values = self.evaluation.cluster
+        is_scored = self.request.mode in ("all", "eval")
+        return ClusterConfig.from_values(str(values["name"]), values) if is_scored else None
 
 
 def _asked(params: dict[str, Any], say: Say) -> _Asked:
@@ -207,7 +216,8 @@ def load_cluster(name: str) -> ClusterConfig:
         raise ConfigError(loaded.error)
     config = ClusterConfig.from_values(path.stem, loaded.values)
     open_cluster(config)  # its kind must exist and honour every setting, before anything is looked at
-    return replace(config, work_dir=_at_home(config.work_dir), data_dir=_at_home(config.data_dir))
+    config = replace(config, work_dir=_at_home(config.work_dir), data_dir=_at_home(config.data_dir))
+    return with_own_opencompass(config, absolute("."))
 
 
 def _alive(tokens: Sequence[str]) -> str:

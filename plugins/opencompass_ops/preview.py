@@ -6,7 +6,7 @@ from opencompass_ops.clusters import attempts
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.spec import ShardSpec
-from opencompass_ops.drive import Job, build_request
+from opencompass_ops.drive import Job, build_request, engine_cluster
 from opencompass_ops.errors import JobRefused
 from opencompass_ops.planning.plan import PlanOutput
 
@@ -19,7 +19,7 @@ def commands(output: PlanOutput) -> dict[str, str]:
 def _command(plan: Plan, spec: ShardSpec) -> str:
     stage = plan.stage(spec.kind)
     job = Job(
-        cluster=stage.cluster,
+        cluster=engine_cluster(stage.cluster, spec),
         run_dir=plan.run_dir,
         shard=spec.id,
         token=attempts.token(plan.instance, plan.run_dir, spec.id, 1),

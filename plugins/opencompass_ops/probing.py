@@ -9,6 +9,7 @@ from opencompass_ops.clusters.shell import Answer, run_to_end
 from opencompass_ops.clusters.slurm.login import run_on_login
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
+from opencompass_ops.contract.spec import OPENCOMPASS
 from opencompass_ops.errors import PlanError
 
 TIMEOUT_S = 1800
@@ -22,6 +23,7 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
     :raises PlanError: the probe itself could not run; the message carries its last lines.
     :raises UnsureError: the login node could not be asked.
     """
+    cluster = cluster.for_probe(request.engine)
     on_login = cluster.probe_on == "login"
     where = f"the login node of cluster {cluster.name!r}" if on_login else "this host"
     ended = run_to_end(_on_login(request, cluster)) if on_login else _here(request, cluster)
@@ -36,7 +38,8 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
 
 def _here(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
     # Only local jobs share this host's Python with the probe; it needs nothing but the standard library.
-    here = cluster if cluster.kind == "local" else ClusterConfig(cluster.name, env=cluster.env)
+    is_ours = cluster.kind == "local" or request.engine == OPENCOMPASS
+    here = cluster if is_ours else ClusterConfig(cluster.name, env=cluster.env)
     argv = [here.interpreter, "-m", "inference", "probe"]
     question = request.to_json().encode()
     try:

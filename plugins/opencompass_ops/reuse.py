@@ -15,7 +15,7 @@ from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.planning.fingerprint import evaluation_fingerprint, pair_fingerprint
+from opencompass_ops.planning.fingerprint import engine_identity, evaluation_fingerprint, pair_fingerprint
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
 from opencompass_ops.results.store import Store
 
@@ -43,9 +43,10 @@ def look_up(config: EvalConfig, report: ProbeReport, store: Store, run_dir: Path
     pairs, evaluations = set(), set()
     for request in report.requests:
         model, dataset = models[request.model], datasets[request.dataset]
-        pair = pair_fingerprint(model, probed[request.model], dataset, request.digest)
+        engine, scorer = engine_identity(request.bridge, report), engine_identity(request.eval_bridge, report)
+        pair = pair_fingerprint(model, probed[request.model], dataset, request.digest, engine)
         pairs.add(pair)
-        evaluations.add(evaluation_fingerprint(pair, dataset, model))
+        evaluations.add(evaluation_fingerprint(pair, dataset, model, scorer))
     return Known(_predictions(pairs, store, run_dir), _results(evaluations, store, run_dir))
 
 

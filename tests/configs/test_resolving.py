@@ -69,8 +69,8 @@ def test_combinations_become_names():
         ({"datasets": [_with(reader_cfg=None)]}, "dataset d has no reader_cfg"),
         ({"datasets": [_with(infer_cfg={"retriever": {"type": "Z"}})]}, "dataset d has no infer_cfg.inferencer"),
         ({"datasets": [_with(eval_cfg=[])]}, "dataset d has no eval_cfg"),
-        ({"datasets": [_with(n=4)]}, "dataset d asks for repeated runs (n=4, k=1)"),
-        ({"datasets": [_with(k=[1, 2])]}, "not supported yet"),
+        ({"datasets": [_with(n=0)]}, "dataset d asks for n=0 runs and k=1 of them"),
+        ({"datasets": [_with(k=[1, 2])]}, "k=[1, 2] of them"),
         ({"summarizer": []}, "summarizer is []"),
         ({"work_dir": 3}, "work_dir is 3"),
         (

@@ -77,10 +77,8 @@ def test_dotted_types_are_found_by_their_last_component(data_dir):
     assert len(load_rows(dotted, str(data_dir)).test) == 6
 
 
-def test_an_unknown_type_names_the_near_ones_and_the_bridge(data_dir):
-    message = refusal(config(type="opencompass.datasets.GSM8kDataset"), data_dir)
-    assert "did you mean GSM8KDataset" in message
-    assert "bridge" in message
+def test_an_unknown_type_names_the_near_ones(data_dir):
+    assert "did you mean GSM8KDataset" in refusal(config(type="opencompass.datasets.GSM8kDataset"), data_dir)
 
 
 def test_a_missing_path_names_where_it_was_looked_for(data_dir):

@@ -79,7 +79,11 @@ def test_a_probe_knows_what_its_environment_names(tmp_path):
         "type": "ours.HouseDataset",
         "path": str(tmp_path),
         "reader_cfg": {"input_columns": ["q"], "output_column": "a"},
-        "infer_cfg": {"inferencer": {"type": "GenInferencer"}},
+        "infer_cfg": {
+            "prompt_template": {"type": "PromptTemplate", "template": "{q}"},
+            "retriever": {"type": "ZeroRetriever"},
+            "inferencer": {"type": "GenInferencer"},
+        },
         "eval_cfg": {"evaluator": {"type": "HouseEvaluator", "tolerance": 1}},
     }
     code = (

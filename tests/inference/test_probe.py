@@ -99,15 +99,13 @@ def test_the_meta_template_shows_in_the_digest_of_models_that_use_it(tmp_path, m
 def test_each_culprit_carries_its_error_and_the_others_are_answered(tmp_path, model):
     bad_models = [
         {"abbr": "gone", "type": "HuggingFaceBaseModel", "path": str(tmp_path / "gone")},
-        {**model, "abbr": "odd", "type": "opencompass.models.VLLM"},
+        {**model, "abbr": "served", "type": "opencompass.models.VLLM", "path": "/gone"},
         {**model, "abbr": "adapted", "peft_path": "/lora"},
     ]
     good = make_dataset(tmp_path)
     bad_datasets = [
         {**good, "abbr": "lost", "path": "./data/lost"},
-        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "GenericLLMEvaluator"}}},
         {**good, "abbr": "empty", "reader_cfg": {**good["reader_cfg"], "test_range": "[100:]"}},
-        {**good, "abbr": "chatty", "infer_cfg": {**good["infer_cfg"], "inferencer": {"type": "ChatInferencer"}}},
     ]
     report = ask(tmp_path, [model, *bad_models], [*bad_datasets, good])
     errors = {entry.abbr: entry.error for entry in (*report.models, *report.datasets)}
@@ -116,9 +114,42 @@ def test_each_culprit_carries_its_error_and_the_others_are_answered(tmp_path, mo
     assert errors.pop("step-1") == errors.pop("sums") == ""
     assert all(abbr in error for abbr, error in errors.items())
     assert "does not exist" in errors["gone"]
-    assert "unknown model type" in errors["odd"]
+    assert "path /gone does not exist" in errors["served"]
+    assert "peft_path /lora does not exist" in errors["adapted"]
     assert "no row is left of 6" in errors["empty"]
-    assert "unknown evaluator type" in errors["judged"]
+
+
+def test_what_only_opencompass_can_do_is_said_of_each_pair(tmp_path, model):
+    good = make_dataset(tmp_path)
+    datasets = [
+        good,
+        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "GenericLLMEvaluator"}}},
+        {**good, "abbr": "chatty", "infer_cfg": {**good["infer_cfg"], "inferencer": {"type": "ChatInferencer"}}},
+        {**good, "abbr": "repeated", "n": 4},
+        {**good, "abbr": "odd", "type": "opencompass.datasets.OddDataset"},
+    ]
+    report = ask(tmp_path, [model, {**model, "abbr": "vllm", "type": "opencompass.models.VLLM"}], datasets)
+    assert not [entry.error for entry in (*report.models, *report.datasets) if entry.error]
+    found = {(pair.model, pair.dataset): (pair.bridge, pair.eval_bridge) for pair in report.requests}
+    unknown = "unknown {} type {!r}".format
+    assert found["step-1", "sums"] == ("", "")
+    assert found["vllm", "sums"] == (unknown("model", "opencompass.models.VLLM"), "")
+    assert found["step-1", "judged"] == ("", unknown("evaluator", "GenericLLMEvaluator"))
+    assert found["step-1", "chatty"][0].startswith(unknown("inferencer", "ChatInferencer"))
+    assert found["step-1", "repeated"] == ("n is 4: several runs over one dataset",) * 2
+    assert found["step-1", "odd"][0].startswith(unknown("dataset", "opencompass.datasets.OddDataset"))
+    unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge}
+    assert unloaded == {"repeated", "odd"}
+    assert {pair.dataset for pair in report.requests if not pair.digest} == unloaded
+    weights = {entry.abbr: entry.weights_id for entry in report.models}
+    assert weights["vllm"] == weights["step-1"]
+
+
+def test_a_model_of_a_service_is_known_by_its_name(tmp_path):
+    services = [{"abbr": name, "type": "OpenAI", "path": name, "key": "ENV"} for name in ("gpt-a", "gpt-b")]
+    first, second = ask(tmp_path, services, []).models
+    assert first.weights_id.startswith("named:")
+    assert first.weights_id != second.weights_id
 
 
 def test_a_dataset_that_a_chat_model_cannot_answer_says_so(tmp_path, model):

@@ -6,15 +6,16 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from opencompass_ops.clusters import values as v
 from opencompass_ops.clusters.environment import inherited
 from opencompass_ops.clusters.resources import Resources
-from opencompass_ops.clusters.software import Conda, Container
+from opencompass_ops.clusters.software import Conda, Container, OpenCompass
 from opencompass_ops.contract import codec
+from opencompass_ops.contract.spec import OPENCOMPASS
 from opencompass_ops.errors import ConfigError
 
 _POLL_SECONDS = {"local": 2.0}
@@ -59,6 +60,7 @@ class ClusterConfig:
     :param conda: the conda environment of the jobs.
     :param library_path: folders put first on every job's ``LD_LIBRARY_PATH``.
     :param container: the image that jobs run in.
+    :param opencompass: what runs shards that only OpenCompass itself can; None where there is none.
     :param nccl_interface: network interface for NCCL.
     :param offline: whether jobs may not ask the Hugging Face hub.
     :param env: variables for every job; names that look like secrets are refused.
@@ -85,6 +87,7 @@ class ClusterConfig:
     conda: Conda | None = None
     library_path: tuple[str, ...] = ()
     container: Container | None = None
+    opencompass: OpenCompass | None = None
     nccl_interface: str = ""
     offline: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +137,28 @@ class ClusterConfig:
     def digest(self) -> str:
         """Equal settings, equal digest."""
         return codec.digest(self.to_values())
+
+    def for_engine(self, engine: str) -> ClusterConfig:
+        """The cluster as jobs of an engine need it: in OpenCompass's environment where that is the engine."""
+        found = self.opencompass
+        if engine != OPENCOMPASS or found is None:
+            return self
+        inside = found.container is not None
+        return replace(
+            self,
+            python=found.python or None,
+            container=found.container or self.container,
+            # An image brings its own; an interpreter by path needs no environment entered before it.
+            conda=None,
+            library_path=() if inside else self.library_path,
+        )
+
+    def for_probe(self, engine: str) -> ClusterConfig:
+        """The cluster as a probe of an engine needs it, which runs beside the jobs and in no image."""
+        found = self.opencompass
+        if engine != OPENCOMPASS or found is None:
+            return self
+        return replace(self.for_engine(engine), python=found.probe_python or found.python, container=None)
 
     @property
     def interpreter(self) -> str:
@@ -212,6 +237,7 @@ _FIELDS: dict[str, v.Parser] = {
     "conda": Conda.from_values,
     "library_path": _library_path,
     "container": Container.from_values,
+    "opencompass": OpenCompass.from_values,
     "nccl_interface": v.matching(r"[A-Za-z0-9_.,:^=-]+", "an interface like 'ib0' or '^docker0'"),
     "offline": v.flag,
     "env": v.env,

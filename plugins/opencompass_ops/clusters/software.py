@@ -1,4 +1,4 @@
-"""Where a job's environment comes from: a container image, a conda environment."""
+"""Where a job's environment comes from: a container image, a conda environment, one that has OpenCompass."""
 
 from __future__ import annotations
 
@@ -102,6 +102,34 @@ class Conda:
         return f"{self.root.rstrip('/')}/envs/{self.env}" if self.root and self.env else ""
 
 
+@dataclass(frozen=True)
+class OpenCompass:
+    """What runs shards that only OpenCompass itself can: its virtualenv, or its image.
+
+    :param python: the interpreter that has OpenCompass, in the image if there is one; "" for ``python3`` there.
+    :param container: the image; None where jobs run as the cluster's others do.
+    :param probe_python: the interpreter that has OpenCompass where data are looked at; "" for ``python``. An image
+        needs one: a program that passes its arguments to the image's interpreter will do.
+    """
+
+    python: str = ""
+    container: Container | None = None
+    probe_python: str = ""
+
+    @classmethod
+    def from_values(cls, where: str, values: Any) -> OpenCompass | None:
+        """Validate plain values; None where the cluster has no OpenCompass.
+
+        :raises ConfigError: an unknown key, or neither interpreter nor image.
+        """
+        if values is None:
+            return None
+        found = cls(**v.parse(where, values, _OPENCOMPASS))
+        if not found.python and found.container is None:
+            raise ConfigError(f"{where}: give python, the interpreter that has OpenCompass, or container, its image")
+        return found
+
+
 def _mounts(where: str, value: Any) -> dict[str, str]:
     mounts = v.mapping(where, value)
     for outside, inside in mounts.items():
@@ -122,6 +150,11 @@ _CONTAINER: dict[str, v.Parser] = {
     "gpu_args": v.maybe(v.texts),
     "args": v.texts,
     "program": v.text,
+}
+_OPENCOMPASS: dict[str, v.Parser] = {
+    "python": v.text,
+    "container": Container.from_values,
+    "probe_python": v.text,
 }
 _CONDA: dict[str, v.Parser] = {
     "way": v.choice(VARIABLES, PYTHON, PATH, RUN),

@@ -121,10 +121,11 @@ def _check_dataset(dataset: Entry) -> None:
         infer = dataset["infer_cfg"].get(part)
         if not isinstance(infer, dict) or not isinstance(infer.get("type"), str):
             raise ConfigError(f"dataset {abbr} has no infer_cfg.{part} with a type; add {part}=dict(type=...)")
-    if dataset.get("n", 1) != 1 or dataset.get("k", 1) not in (1, [1]):
+    runs, chosen = dataset.get("n", 1), dataset.get("k", 1)
+    counts = [runs, *(chosen if isinstance(chosen, list) else [chosen])]
+    if not all(isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= runs for count in counts):
         raise ConfigError(
-            f"dataset {abbr} asks for repeated runs (n={dataset.get('n', 1)}, k={dataset.get('k', 1)}), which are not"
-            " supported yet; remove n and k"
+            f"dataset {abbr} asks for n={runs!r} runs and k={chosen!r} of them: give n a whole number and no k above it"
         )
 
 

@@ -82,6 +82,16 @@ def shard_spec(shard: str) -> str:
     return f"shards/{safe_name(shard)}.json"
 
 
+def workplace(shard: str, name: str = "") -> str:
+    """The folder in which OpenCompass works for a shard, or a file in it."""
+    return f"shards/{safe_name(shard)}.opencompass" + (f"/{name}" if name else "")
+
+
+def owner(model: str, part: str) -> str:
+    """Which request OpenCompass's unfinished files of a part answer: its fingerprint."""
+    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}.owner"  # noqa: S108  # beside its tmp_*.jsonl
+
+
 def job(token: str, name: str = "") -> str:
     """The folder of one submission, or a file in it."""
     return f"jobs/{safe_name(token)}" + (f"/{name}" if name else "")

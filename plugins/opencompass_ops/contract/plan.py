@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencompass_ops.contract import codec
-from opencompass_ops.contract.spec import EVAL, INFER
+from opencompass_ops.contract.spec import EVAL, INFER, NATIVE
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class PlannedShard:
     :param cluster: kind of the cluster that runs it: local, slurm or dlc.
     :param cost: in the partitioner's unit (rows times factor); comparable within a plan only.
     :param parts: names of its dataset parts.
+    :param engine: who does the work: ``native`` or ``opencompass``.
     """
 
     id: str
@@ -52,6 +53,7 @@ class PlannedShard:
     cost: float
     num_gpus: int = 0
     num_procs: int = 1
+    engine: str = NATIVE
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class PlannedPair:
     :param shards: ids of the infer shards that write the others.
     :param evaluation: id of the eval shard, "" when the result was reused or mode is infer.
     :param fingerprint: of the evaluation.
+    :param engine: who answers: ``native`` or ``opencompass``.
+    :param scorer: who scores.
+    :param bridged: why it is not all native, "" when it is.
     """
 
     model: str
@@ -75,6 +80,9 @@ class PlannedPair:
     shards: tuple[str, ...]
     evaluation: str
     fingerprint: str
+    engine: str = NATIVE
+    scorer: str = NATIVE
+    bridged: str = ""
 
 
 @dataclass(frozen=True)

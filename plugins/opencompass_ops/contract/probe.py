@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencompass_ops.contract import codec
+from opencompass_ops.contract.spec import NATIVE
 
 
 @dataclass(frozen=True)
 class ProbeRequest:
     """``python -m inference probe`` reads this from stdin.
 
+    To the native engine it is the whole question. OpenCompass's interpreter is asked for the rows of the datasets that
+    have no native loader, and for its version.
+
     :param models: resolved OpenCompass model configs, each with ``abbr``.
     :param datasets: resolved OpenCompass dataset configs, each with ``abbr``.
     :param limit: rows kept per dataset, None for all.
     :param data_dir: the folder relative data paths are resolved against.
     :param cache_dir: where digests of big files are remembered, ``~`` included; "" for no cache.
+    :param engine: who is asked: ``native`` or ``opencompass``.
     """
 
     models: tuple[dict[str, Any], ...]
@@ -24,6 +29,7 @@ class ProbeRequest:
     limit: int | None = None
     data_dir: str = ""
     cache_dir: str = ""
+    engine: str = NATIVE
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""
@@ -44,6 +50,7 @@ class ModelProbe:
     :param tokenizer_id: digest of the tokenizer's files and the chat template.
     :param error: one message with the next step when the model cannot be used, else "".
     :param weights_bytes: size of all weight files; 0 when unknown.
+    :param bridge: why only OpenCompass can run it, "" when we can.
     """
 
     abbr: str
@@ -51,6 +58,7 @@ class ModelProbe:
     tokenizer_id: str = ""
     error: str = ""
     weights_bytes: int = 0
+    bridge: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,21 +68,33 @@ class DatasetProbe:
     :param rows: rows of the test split before any range.
     :param selected: rows after ``test_range`` and ``limit``.
     :param error: one message with the next step when the dataset cannot be used, else "".
+    :param digest: of the rows, where the requests are not rendered from them here.
+    :param bridge: why only OpenCompass can load it, "" when we can.
     """
 
     abbr: str
     rows: int = 0
     selected: int = 0
     error: str = ""
+    digest: str = ""
+    bridge: str = ""
 
 
 @dataclass(frozen=True)
 class RequestProbe:
-    """Digest of every rendered request (prompt, labels, gold) of model x dataset, in order."""
+    """What is asked of a model with a dataset, and who can ask it and score it.
+
+    :param digest: of every rendered request (prompt, labels, gold) in order; of the dataset's rows where OpenCompass
+        renders them.
+    :param bridge: why only OpenCompass can answer, "" when we can.
+    :param eval_bridge: why only OpenCompass can score, "" when we can.
+    """
 
     model: str
     dataset: str
     digest: str
+    bridge: str = ""
+    eval_bridge: str = ""
 
 
 @dataclass(frozen=True)

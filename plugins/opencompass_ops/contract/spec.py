@@ -12,6 +12,10 @@ EVAL = "eval"
 
 DUMP_DETAILS = "dump_details"
 """Option of an evaluation: False leaves the items out of its result."""
+NATIVE = "native"
+"""The engine of this project."""
+OPENCOMPASS = "opencompass"
+"""OpenCompass's own task modules, run by the job in an interpreter that has them."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,9 @@ class ShardSpec:
     :param weights_id: identity of the weights at plan time; the job refuses other weights.
     :param evaluation_fingerprint: for ``eval``: hash of the pair's fingerprint and the scoring; parts do not count.
     :param data_dir: the folder that relative paths of data (``./data/gsm8k``) and models start at.
+    :param options: what only OpenCompass's engine needs: ``rows``, by dataset the rows of its test split before any
+        range; ``num_gpus`` of an evaluation.
+    :param engine: who does the work, :data:`NATIVE` or :data:`OPENCOMPASS`.
     """
 
     id: str
@@ -72,6 +79,7 @@ class ShardSpec:
     evaluation_fingerprint: str = ""
     data_dir: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    engine: str = NATIVE
 
     @property
     def model_abbr(self) -> str:
@@ -80,9 +88,15 @@ class ShardSpec:
 
     @property
     def label(self) -> str:
-        """What people read: ``model/part`` of the first part, and how many more."""
+        """What people read: ``model/part`` of the first part (an evaluation: ``model/dataset``), and the engine."""
+        if self.kind == EVAL:
+            return f"{self.model_abbr}/{self.parts[0].dataset_abbr}{self._engine}"
         more = f" +{len(self.parts) - 1}" if len(self.parts) > 1 else ""
-        return f"{self.model_abbr}/{self.parts[0].name}{more}"
+        return f"{self.model_abbr}/{self.parts[0].name}{more}{self._engine}"
+
+    @property
+    def _engine(self) -> str:
+        return "" if self.engine == NATIVE else f" [engine: {self.engine}]"
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""

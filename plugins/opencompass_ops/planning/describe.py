@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from opencompass_ops.contract.plan import Plan, PlannedModel, PlannedShard
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import NATIVE, Part, ShardSpec
 from opencompass_ops.planning.plan import PlanOutput
 
 
@@ -25,6 +25,7 @@ def describe(output: PlanOutput, commands: Mapping[str, str] | None = None) -> s
         *_infer(output),
         *_reused(output),
         *_evaluations(output),
+        *_bridged(plan),
         *_commands(commands or {}),
         *(f"warning: {warning}" for warning in plan.warnings),
     ]
@@ -59,7 +60,17 @@ def _infer(output: PlanOutput) -> list[str]:
 def _shard(shard: PlannedShard, spec: ShardSpec) -> str:
     parts = " ".join(_part(part) for part in spec.parts)
     gpus = f", {shard.num_gpus} GPUs" if shard.num_gpus else ""
-    return f"  {shard.id}  {shard.model}  {shard.rows:,} rows, cost {shard.cost:,.0f}{gpus}: {parts}"
+    return f"  {shard.id}  {shard.model}  {shard.rows:,} rows, cost {shard.cost:,.0f}{gpus}{_engine(shard)}: {parts}"
+
+
+def _engine(shard: PlannedShard) -> str:
+    return "" if shard.engine == NATIVE else f", engine: {shard.engine}"
+
+
+def _bridged(plan: Plan) -> list[str]:
+    """Why OpenCompass itself is needed, once for each dataset and reason."""
+    reasons = dict.fromkeys((pair.dataset, pair.bridged) for pair in plan.pairs if pair.bridged)
+    return [f"engine: opencompass for {dataset}: {reason}" for dataset, reason in reasons]
 
 
 def _part(part: Part) -> str:

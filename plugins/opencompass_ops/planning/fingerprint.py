@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from opencompass_ops.contract import ENGINE_REVISION, EVALUATION_REVISION, codec
-from opencompass_ops.contract.probe import ModelProbe
+from opencompass_ops.contract.probe import ModelProbe, ProbeReport
 
 RANKING = frozenset({"PPLInferencer", "LLInferencer"})
 """Inferencers that generate nothing, so that no limit or stop of generation touches them."""
@@ -44,16 +44,28 @@ _HARMLESS_INFERENCER = frozenset(
 _HARMLESS_EVAL = frozenset({"num_gpus"})
 
 
-def pair_fingerprint(model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str) -> str:
+def engine_identity(bridge: str, report: ProbeReport) -> str:
+    """Who does a work: "" for this project's engine, which its revisions tell, else OpenCompass with its version.
+
+    :param bridge: why only OpenCompass can do it, "" when we can.
+    """
+    return f"opencompass {report.versions.get('opencompass', '')}" if bridge else ""
+
+
+def pair_fingerprint(
+    model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str, engine: str = ""
+) -> str:
     """Identity of all predictions of model x dataset.
 
     :param model: the resolved model config.
     :param probe: identity of its weights and tokenizer.
     :param dataset: the resolved dataset config.
-    :param requests: digest of every rendered request, in order.
+    :param requests: digest of every rendered request, in order; of the rows, where OpenCompass renders them.
+    :param engine: see :func:`engine_identity`.
     """
     return codec.digest(
         {
+            **(_bridged(model, dataset, engine) if engine else {}),
             "engine_revision": ENGINE_REVISION,
             "weights": probe.weights_id,
             "tokenizer": probe.tokenizer_id,
@@ -69,16 +81,18 @@ def part_fingerprint(pair: str, start: int, stop: int) -> str:
     return codec.digest({"pair": pair, "start": start, "stop": stop})
 
 
-def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any], engine: str = "") -> str:
     """Identity of a score; how the predictions are split into parts does not count.
 
     :param pair: fingerprint of the pair.
     :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
     :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
+    :param engine: see :func:`engine_identity`.
     """
     postprocessors = _table(model, "pred_postprocessor")
     return codec.digest(
         {
+            **({"engine": engine} if engine else {}),
             "evaluation_revision": EVALUATION_REVISION,
             "pair": pair,
             "eval_cfg": _without(_table(dataset, "eval_cfg"), _HARMLESS_EVAL),
@@ -90,6 +104,18 @@ def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping
             ],
         }
     )
+
+
+def _bridged(model: Mapping[str, Any], dataset: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """What counts beside the rest where OpenCompass renders the requests and makes up the batches."""
+    model_names = {"abbr", "path", "tokenizer_path", "peft_path", "summarizer_abbr", "run_cfg", "pred_postprocessor"}
+    return {
+        "engine": engine,
+        "config": [
+            _without(model, model_names),
+            _without(dataset, {"abbr", "path", "eval_cfg"}),
+        ],
+    }
 
 
 def _decoding(model: Mapping[str, Any], inferencer: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opencompass_ops.contract.probe import DatasetProbe
-from opencompass_ops.contract.spec import Part
+from opencompass_ops.contract.spec import NATIVE, OPENCOMPASS, Part
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.fingerprint import evaluation_fingerprint, part_fingerprint
 from opencompass_ops.planning.partition import Candidate, Partitioner
@@ -21,6 +21,9 @@ class Pair:
     :param fingerprint: of the pair.
     :param known: parts of this fingerprint that exist.
     :param tiling: known parts that answer the whole dataset; None when there are none such.
+    :param bridge: why only OpenCompass can answer it, "" when we can.
+    :param eval_bridge: why only OpenCompass can score it, "" when we can.
+    :param scorer: identity of who scores, see :func:`~opencompass_ops.planning.fingerprint.engine_identity`.
     """
 
     model: Mapping[str, Any]
@@ -29,6 +32,19 @@ class Pair:
     fingerprint: str
     known: tuple[KnownPart, ...]
     tiling: tuple[KnownPart, ...] | None
+    bridge: str = ""
+    eval_bridge: str = ""
+    scorer: str = ""
+
+    @property
+    def engine(self) -> str:
+        """Who answers."""
+        return OPENCOMPASS if self.bridge else NATIVE
+
+    @property
+    def eval_engine(self) -> str:
+        """Who scores."""
+        return OPENCOMPASS if self.eval_bridge else NATIVE
 
     @property
     def key(self) -> tuple[str, str]:
@@ -88,7 +104,7 @@ class SplitPair:
     @property
     def evaluation_fingerprint(self) -> str:
         """Identity of the pair's score."""
-        return evaluation_fingerprint(self.pair.fingerprint, self.pair.dataset, self.pair.model)
+        return evaluation_fingerprint(self.pair.fingerprint, self.pair.dataset, self.pair.model, self.pair.scorer)
 
     def candidate(self) -> Candidate:
         """What is left for the partitioner to deal out."""

@@ -11,7 +11,7 @@ from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.spec import DUMP_DETAILS, Part, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
-from opencompass_ops.planning.fingerprint import pair_fingerprint
+from opencompass_ops.planning.fingerprint import engine_identity, pair_fingerprint
 from opencompass_ops.planning.pairs import Pair, SplitPair, make_pair, refuse_shared_names, split
 from opencompass_ops.planning.partition import NumWorker, Partitioner, Size
 from opencompass_ops.planning.request import Request
@@ -150,10 +150,13 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
     for group in groups:
         for name in group.datasets:
             model, dataset = models[group.model], datasets[name]
-            digest = facts.requests[group.model, name]
-            fingerprint = pair_fingerprint(model, facts.models[group.model], dataset, digest)
+            asked = facts.requests[group.model, name]
+            engine = engine_identity(asked.bridge, given.probe)
+            fingerprint = pair_fingerprint(model, facts.models[group.model], dataset, asked.digest, engine)
             known = given.known_predictions.get(fingerprint, ())
-            pairs.append(make_pair(model, dataset, facts.datasets[name], fingerprint, known))
+            pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known)
+            scorer = engine_identity(asked.eval_bridge, given.probe)
+            pairs.append(replace(pair, bridge=asked.bridge, eval_bridge=asked.eval_bridge, scorer=scorer))
     return tuple(pairs)
 
 
@@ -272,6 +275,9 @@ def _planned_pairs(
             shards=tuple(dict.fromkeys(writers.get(pair.pair.key, ()))),
             evaluation=scorers.get(pair.pair.key, ""),
             fingerprint=pair.evaluation_fingerprint,
+            engine=pair.pair.engine,
+            scorer=pair.pair.eval_engine,
+            bridged=pair.pair.bridge or pair.pair.eval_bridge,
         )
         for pair in splits
     )

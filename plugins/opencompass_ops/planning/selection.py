@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport
+from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, RequestProbe
 from opencompass_ops.errors import PlanError
 
 Config = Mapping[str, Any]
@@ -24,12 +24,12 @@ class Group:
 class Facts:
     """A usable probe report by name.
 
-    :param requests: request digest by (model, dataset).
+    :param requests: by (model, dataset).
     """
 
     models: Mapping[str, ModelProbe]
     datasets: Mapping[str, DatasetProbe]
-    requests: Mapping[tuple[str, str], str]
+    requests: Mapping[tuple[str, str], RequestProbe]
 
 
 def select(models: Sequence[Config], datasets: Sequence[Config], combinations: Sequence[Config]) -> tuple[Group, ...]:
@@ -75,7 +75,7 @@ def usable(report: ProbeReport, groups: Sequence[Group]) -> Facts:
     """
     models = {probe.abbr: probe for probe in report.models}
     datasets = {probe.abbr: probe for probe in report.datasets}
-    requests = {(probe.model, probe.dataset): probe.digest for probe in report.requests}
+    requests = {(probe.model, probe.dataset): probe for probe in report.requests if probe.digest}
     model_problems = {name: _model_problem(models.get(name)) for name in dict.fromkeys(g.model for g in groups)}
     names = dict.fromkeys(name for group in groups for name in group.datasets)
     dataset_problems = {name: _dataset_problem(datasets.get(name)) for name in names}

@@ -7,7 +7,7 @@ from typing import Any
 
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.plan import PlannedShard
-from opencompass_ops.contract.spec import EVAL, INFER, ShardSpec
+from opencompass_ops.contract.spec import EVAL, INFER, NATIVE, OPENCOMPASS, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.pairs import SplitPair
 from opencompass_ops.planning.partition import Partitioner, row_cost
@@ -19,13 +19,16 @@ Splits = Mapping[tuple[str, str], SplitPair]
 def infer_specs(
     groups: Sequence[Group], splits: Splits, partitioner: Partitioner, weights: Mapping[str, str], data_dir: str
 ) -> tuple[ShardSpec, ...]:
-    """One spec per shard of parts that no prediction answers yet.
+    """One spec per shard of parts that no prediction answers yet; a shard has one engine.
 
     :param weights: weights_id by model.
     """
     specs: list[ShardSpec] = []
-    for group in groups:
-        members = [splits[group.model, dataset] for dataset in group.datasets]
+    for group, engine in ((group, engine) for group in groups for engine in (NATIVE, OPENCOMPASS)):
+        chosen_by = (splits[group.model, dataset] for dataset in group.datasets)
+        members = [member for member in chosen_by if member.pair.engine == engine]
+        if not members:
+            continue
         parts = {part.name: part for member in members for part in member.open_parts}
         unanswered = [member.candidate() for member in members if member.pair.tiling is None]
         for pieces in partitioner.shards(unanswered):
@@ -38,6 +41,8 @@ def infer_specs(
                     parts=chosen,
                     weights_id=weights[group.model],
                     data_dir=data_dir,
+                    options=_rows(members) if engine == OPENCOMPASS else {},
+                    engine=engine,
                 )
             )
     return tuple(specs)
@@ -54,9 +59,26 @@ def eval_specs(pairs: Sequence[SplitPair], weights: Mapping[str, str], data_dir:
             weights_id=weights[pair.pair.key[0]],
             evaluation_fingerprint=pair.evaluation_fingerprint,
             data_dir=data_dir,
+            options=_rows([pair]) | _judge_gpus(pair) if pair.pair.eval_engine == OPENCOMPASS else {},
+            engine=pair.pair.eval_engine,
         )
         for number, pair in enumerate(pairs)
     )
+
+
+def _rows(members: Sequence[SplitPair]) -> dict[str, Any]:
+    return {"rows": {member.pair.key[1]: member.pair.probe.rows for member in members}}
+
+
+def _judge_gpus(pair: SplitPair) -> dict[str, Any]:
+    """GPUs of an evaluation: the dataset's, or those of the model that judges (OpenICLEvalTask's rule)."""
+    eval_cfg = pair.pair.dataset.get("eval_cfg") or {}
+    evaluator = eval_cfg.get("evaluator") or {}
+    judges = [evaluator.get("judge_cfg"), (evaluator.get("llm_evaluator") or {}).get("judge_cfg")]
+    judges += ((evaluator.get("judge_cfg") or {}).get("judgers") or [])[:1]
+    asked = [(judge or {}).get("run_cfg") or {} for judge in judges]
+    gpus = max([eval_cfg.get("num_gpus") or 0, *(run_cfg.get("num_gpus") or 0 for run_cfg in asked)])
+    return {"num_gpus": gpus} if gpus else {}
 
 
 def planned(spec: ShardSpec, cluster: Mapping[str, Any]) -> PlannedShard:
@@ -68,13 +90,14 @@ def planned(spec: ShardSpec, cluster: Mapping[str, Any]) -> PlannedShard:
         id=spec.id,
         kind=spec.kind,
         cluster=str(cluster["kind"]),
-        label=spec.label if is_infer else f"{spec.model_abbr}/{spec.parts[0].dataset_abbr}",
+        label=spec.label,
         model=spec.model_abbr,
         parts=tuple(part.name for part in spec.parts),
         rows=rows,
         cost=sum(row_cost(part.dataset) * part.count for part in spec.parts) if is_infer else rows,
         num_gpus=gpus,
         num_procs=procs,
+        engine=spec.engine,
     )
 
 
@@ -86,7 +109,7 @@ def _shard_id(kind: str, number: int, content: list[Any]) -> str:
 
 def _devices(spec: ShardSpec, cluster: Mapping[str, Any]) -> tuple[int, int]:
     if spec.kind != INFER:
-        return 0, 1
+        return spec.options.get("num_gpus", 0), 1
     run_cfg = spec.model.get("run_cfg") or {}
     default = (cluster.get("resources") or {}).get("num_gpus", 0)
     return (

@@ -1,0 +1,183 @@
+"""An infer shard that OpenCompass answers: its prediction files, checked and given manifests.
+
+OpenCompass takes a prediction file that exists for an answer, whatever it answers, and continues a ``tmp_*.jsonl``
+whatever it holds. So files of another request are set aside before it starts, what a kill cut off is removed, and what
+it leaves counts only when every item is there.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from inference.bridge.parameters import infer_parameters
+from inference.bridge.process import (
+    INFER_TASK,
+    OpenCompassFailed,
+    count_processes,
+    opencompass_version,
+    run_task,
+    task_environment,
+)
+from inference.bridge.workplace import open_workplace
+from inference.claim import now
+from inference.heartbeat import Progress
+from inference.identity import bridged_identity
+from inference.infer import unanswered
+from inference.journal import to_bytes
+from inference.problems import InputProblem
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part, ShardSpec
+
+READY = "Starting inference process"
+"""What OpenCompass's inferencers say once the model is loaded and the prompts are made."""
+
+
+def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
+    """Let OpenCompass answer every part of the shard that has no good prediction file.
+
+    :param token: of the job, for the manifests.
+    :raises InputProblem: the weights changed, or this interpreter has no OpenCompass.
+    :raises OpenCompassFailed: its task failed, or ended well without a part's predictions.
+    """
+    version = opencompass_version()
+    progress.total = sum(part.count for part in spec.parts)
+    wanted = unanswered(files, spec)
+    for part in wanted:
+        _claim(files, spec, part)
+    wanted = [part for part in wanted if _finish(files, spec, part, token, version)]
+    answered = progress.done = progress.total - sum(part.count for part in wanted)
+    print(f"{len(wanted)} of {len(spec.parts)} parts to answer by OpenCompass {version}", flush=True)
+    if not wanted:
+        return
+    _check_weights(spec)
+    progress.phase = "loading"
+
+    def watch(said: str) -> None:
+        progress.done = answered + sum(_count(files, spec, part) for part in wanted)
+        if READY in said or progress.done > answered:
+            progress.phase = "running"
+
+    parameters = open_workplace(files, spec, infer_parameters(spec, wanted, str(files.root)))
+    run_cfg = spec.model.get("run_cfg") or {}
+    processes = count_processes(spec.model, int(run_cfg.get("num_gpus") or 0), int(run_cfg.get("num_procs") or 1))
+    problems: list[str] = []
+    try:
+        run_task(INFER_TASK, parameters, task_environment(spec.data_dir), processes, watch)
+    finally:
+        progress.phase = "writing"
+        problems += filter(None, (_finish(files, spec, part, token, version) for part in wanted))
+    if problems:
+        raise OpenCompassFailed(f"OpenCompass's task ended without an error, but {'; '.join(problems)}")
+
+
+def _check_weights(spec: ShardSpec) -> None:
+    found, _ = bridged_identity(spec.model)
+    if spec.weights_id and found != spec.weights_id:
+        raise InputProblem(
+            f"model {spec.model_abbr}: the checkpoint at {spec.model.get('path')} changed since the plan "
+            f"(weights {found[:19]}, planned {spec.weights_id[:19]}); plan again to evaluate the new one"
+        )
+
+
+def _claim(files: LocalFiles, spec: ShardSpec, part: Part) -> None:
+    """Leave only files that answer this request under the part's names, and say so."""
+    prediction = files.path(layout.prediction(spec.model_abbr, part.name))
+    journal = files.path(layout.journal(spec.model_abbr, part.name))
+    owner = layout.owner(spec.model_abbr, part.name)
+    is_ours = files.exists(owner) and files.read(owner).decode() == part.fingerprint
+    if is_ours:
+        _repair(journal, in_order="Parallel" not in str(part.dataset["infer_cfg"]["inferencer"].get("type")))
+        if prediction.exists() and _read(files, spec, part)[1]:
+            prediction.unlink()  # cut off while it was written; its journal stands until it is whole
+        return
+    for path in (prediction, journal, journal.with_suffix(".json")):
+        if path.exists():
+            path.replace(path.with_name(path.name + ".bak"))
+            print(f"{path.name} answers another request; set aside as {path.name}.bak", flush=True)
+    files.path(layout.manifest(layout.prediction(spec.model_abbr, part.name))).unlink(missing_ok=True)
+    files.write(owner, part.fingerprint)
+
+
+def _repair(journal: Path, in_order: bool) -> None:
+    """Keep the lines that OpenCompass can continue from.
+
+    It gives a file with one broken line up as a whole, and goes on at item N of a file with N lines whichever they are.
+    """
+    if not journal.exists():
+        return
+    kept: list[bytes] = []
+    for line in journal.read_bytes().split(b"\n")[:-1]:
+        item = _item(line)
+        if item is None or (in_order and item != len(kept)):
+            break
+        kept.append(line)
+    journal.write_bytes(b"".join(line + b"\n" for line in kept))
+
+
+def _item(line: bytes) -> int | None:
+    try:
+        return int(json.loads(line)["idx"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _count(files: LocalFiles, spec: ShardSpec, part: Part) -> int:
+    """Items of the part that OpenCompass has finished."""
+    if files.exists(layout.prediction(spec.model_abbr, part.name)):
+        return part.count
+    try:
+        return min(files.read(layout.journal(spec.model_abbr, part.name)).count(b"\n"), part.count)
+    except FileNotFoundError:
+        return 0
+
+
+def _read(files: LocalFiles, spec: ShardSpec, part: Part) -> tuple[dict[str, Any], str]:
+    """The part's entries by number, and why they are not its answers; "" when they are."""
+    path = layout.prediction(spec.model_abbr, part.name)
+    try:
+        found = json.loads(files.read(path))
+    except FileNotFoundError:
+        return {}, f"{path} is missing"
+    except ValueError as error:
+        return {}, f"{path} is no JSON ({error})"
+    if not isinstance(found, dict) or found.keys() != {str(number) for number in range(part.count)}:
+        return {}, f"{path} does not hold the {part.count} items of rows {part.start}..{part.stop}"
+    broken = next((key for key, entry in found.items() if not isinstance(entry, dict) or entry.keys() == {"error"}), "")
+    return found, f"{path} has no answer to item {broken}" if broken else ""
+
+
+def _finish(files: LocalFiles, spec: ShardSpec, part: Part, token: str, version: str) -> str:
+    """Give a complete prediction file its manifest and clear what belongs to it; returns why it is not complete."""
+    found, problem = _read(files, spec, part)
+    if problem:
+        return problem
+    path = layout.prediction(spec.model_abbr, part.name)
+    if list(found) != [str(number) for number in range(part.count)]:
+        ordered = {str(number): found[str(number)] for number in range(part.count)}
+        files.write(path, to_bytes(json.dumps(ordered, indent=4, ensure_ascii=False)))
+    manifest = Manifest(
+        file=f"{part.name}.json",
+        sha256=codec.digest_bytes(files.read(path)),
+        model=spec.model_abbr,
+        dataset=part.dataset_abbr,
+        shard=spec.id,
+        token=token,
+        start=part.start,
+        stop=part.stop,
+        total=part.total,
+        count=part.count,
+        fingerprint=part.fingerprint,
+        pair_fingerprint=part.pair_fingerprint,
+        weights_id=spec.weights_id,
+        created_at=now(),
+        details={"engine": spec.engine, "versions": {"opencompass": version}},
+    )
+    files.write(layout.manifest(path), manifest.to_json())
+    journal = files.path(layout.journal(spec.model_abbr, part.name))
+    for leftover in (journal, journal.with_suffix(".json"), files.path(layout.owner(spec.model_abbr, part.name))):
+        leftover.unlink(missing_ok=True)
+    return ""

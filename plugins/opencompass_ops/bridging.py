@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,13 @@ def complete(
     scored = [pair for pair in report.requests if pair.eval_bridge] if scoring else []
     if not answered and not scored:
         return report
-    for pairs, place in ((answered, cluster), (scored, scoring)):
-        if pairs and place and place.opencompass is None:
-            return _refused(report, pairs, place)
+    lacking = [
+        (pairs, place.name)
+        for pairs, place in ((answered, cluster), (scored, scoring))
+        if pairs and place and place.opencompass is None
+    ]
+    if lacking:
+        return reduce(lambda told, each: _refused(told, *each), lacking, report)
     _refuse_secrets(request, [*answered, *scored])
     unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge}
     datasets = tuple(config for config in request.datasets if config["abbr"] in unloaded)
@@ -76,7 +81,7 @@ def _merged(report: ProbeReport, answer: ProbeReport) -> ProbeReport:
     )
 
 
-def _refused(report: ProbeReport, bridged: list[RequestProbe], cluster: ClusterConfig) -> ProbeReport:
+def _refused(report: ProbeReport, bridged: list[RequestProbe], cluster: str) -> ProbeReport:
     """The report with an error for each model and dataset that nothing here can run."""
     models = {model.abbr: model.bridge for model in report.models if model.bridge}
     others = [pair for pair in bridged if pair.model not in models or pair.bridge != models[pair.model]]
@@ -84,7 +89,7 @@ def _refused(report: ProbeReport, bridged: list[RequestProbe], cluster: ClusterC
 
     def said(reason: str) -> str:
         return (
-            f"{reason}; only OpenCompass itself could run it, and cluster {cluster.name!r} names none: build it with "
+            f"{reason}; only OpenCompass itself could run it, and cluster {cluster!r} names none: build it with "
             "'make opencompass-venv' (or an image), then say opencompass=dict(python='...') in the cluster config"
         )
 

@@ -62,7 +62,7 @@ class Registry(Generic[Entry]):
 
     def _unknown(self, type_: str, name: str) -> str:
         folded = {known.casefold(): known for known in self.names()}
-        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.85)]
+        close = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.8)]
         near = f"; did you mean {' or '.join(close)}?" if close else ""
         return f"unknown {self.what} type {type_!r}{near}"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from opencompass_ops import __version__
+from opencompass_ops import __version__, config_commands
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import OpsError
 from opencompass_ops.planning.params import OF_CLUSTER, add_arguments, from_arguments
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     leaderboard.add_argument("--metric", help="only this metric")
     leaderboard.add_argument("--rows", type=int, default=50, help="at most so many rows (default 50)")
     leaderboard.set_defaults(command=_leaderboard)
+    config_commands.add_commands(commands)
     return parser
 
 

@@ -220,6 +220,15 @@ def load_cluster(name: str) -> ClusterConfig:
     return with_own_opencompass(config, absolute("."))
 
 
+def look_at(config: EvalConfig, cluster: ClusterConfig) -> ProbeReport:
+    """What the probe says of models and datasets, which need not make an evaluation together.
+
+    :raises PlanError: the probe itself could not run.
+    :raises UnsureError: the cluster could not be asked.
+    """
+    return probe(_probe_request(Request(), cluster, config), cluster)
+
+
 def _alive(tokens: Sequence[str]) -> str:
     shown = ", ".join(tokens[:3]) + (" ..." if len(tokens) > 3 else "")
     return f"{len(tokens)} jobs of the run are alive ({shown})"

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from opencompass_ops.configs.load import LoadedConfig, load
-from opencompass_ops.configs.names import prompt_hash
-from opencompass_ops.contract.codec import digest_bytes
+from opencompass_ops.configs.names import file_hashes
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
 
@@ -89,10 +88,9 @@ def test_what_opencompass_cannot_read_gives_one_message_with_its_place(
 
 def test_every_hash_in_a_file_name_is_ours(read: dict[str, LoadedConfig]):
     named = {path: match[1] for path in read if (match := HASHED.search(path)) and path.startswith("datasets/")}
-    hashes = {path: list(_hashes(read[path].values)) for path in named}
-    asking = {path: found for path, found in hashes.items() if found}
-    together = {path: digest_bytes(",".join(found).encode()) for path, found in asking.items()}
-    wrong = [path for path, found in asking.items() if named[path] not in (found[0][:6], together[path][:6])]
+    asking = {path: found for path in named if (found := list(_asking(read[path].values)))}
+    hashes = {path: [known[:6] for known in file_hashes(found)] for path, found in asking.items()}
+    wrong = [path for path in asking if named[path] not in hashes[path]]
     assert (len(named), len(asking), wrong) == (778, 773, [])
 
 
@@ -107,9 +105,9 @@ def _digest(values: dict[str, Any], library: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _hashes(values: dict[str, Any]) -> Iterator[str]:
-    """The hashes of the datasets in a file's first list."""
+def _asking(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The datasets in a file's first list that have a prompt."""
     listed = [value for key, value in values.items() if key.endswith(LISTED) and isinstance(value, list)]
     for dataset in listed[0] if listed else []:
         if "infer_cfg" in dataset:
-            yield prompt_hash(dataset)
+            yield dataset

@@ -47,6 +47,12 @@ def _with(**changes: Any) -> dict[str, Any]:
     return {**DATASET, "abbr": "d", **changes}
 
 
+def test_a_dataset_that_is_listed_twice_counts_once():
+    config = resolve(_loaded(datasets=[_with(), _with(abbr="e"), _with()]))
+    assert [dataset["abbr"] for dataset in config.datasets] == ["d", "e"]
+    assert "datasets lists 1 of its entries more than once; each counts once" in config.warnings
+
+
 def test_combinations_become_names():
     config = resolve(_loaded(datasets=[_with()], model_dataset_combinations=[{"models": [MODEL], "datasets": ["d"]}]))
     assert config.model_dataset_combinations == [{"models": ["m"], "datasets": ["d"]}]
@@ -61,7 +67,7 @@ def test_combinations_become_names():
         ({"datasets": [[DATASET]]}, "datasets[0] is"),
         ({"models": [{"abbr": "m"}]}, "models[0] (m) has no type"),
         ({"models": [MODEL, MODEL]}, "models share an abbr: m (2 times)"),
-        ({"datasets": [_with(), _with(), _with(abbr="e")]}, "datasets share an abbr: d (2 times)"),
+        ({"datasets": [_with(), _with(path="q"), _with(abbr="e")]}, "datasets share an abbr: d (2 times)"),
         ({"models": [{**MODEL, "abbr": "a/b"}]}, "models[0]: abbr 'a/b'"),
         ({"models": [{**MODEL, "abbr": "../up"}]}, "models[0]: abbr '../up'"),
         ({"models": [{**MODEL, "abbr": 3}]}, "models[0] has the abbr 3"),

@@ -15,7 +15,7 @@ _SECRET_WORDS = frozenset(
 _HARMLESS = re.compile(
     r"(^|_)(begin|bos|end|eos|first|ice|image|last|mask|next|pad|prompt|replace|sep|special|start|stop|think|unk)_token$"
     r"|(^|_)token_(budget|count|id|ids|len|limit|num)$"
-    r"|^(answer|cache|column|data|dataset|dict|foreign|group|input|label|metric|output|primary|prompt|question|row|score"
+    r"|^(adv|answer|cache|column|data|dataset|dict|foreign|group|input|label|metric|output|primary|prompt|question|row|score"
     r"|sort|subset|text)_keys?$"
 )
 _SECRET_VALUES = re.compile(

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opencompass_ops.errors import ConfigError
@@ -59,6 +59,19 @@ def prompt_hash(dataset: Mapping[str, Any]) -> str:
     if "fix_id_list" in retriever:
         infer["inferencer"]["fix_id_list"] = retriever.pop("fix_id_list")
     return hashlib.sha256(json.dumps(infer, sort_keys=True).encode()).hexdigest()
+
+
+def file_hashes(datasets: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The hashes (sha256, hex) whose first six digits may stand at the end of a dataset file's name.
+
+    OpenCompass's files carry that of their first dataset, or that of all datasets' hashes joined by commas.
+
+    :param datasets: those of the file that have an ``infer_cfg``.
+    """
+    hashes = [prompt_hash(dataset) for dataset in datasets]
+    if len(hashes) < 2:
+        return tuple(hashes)
+    return hashes[0], hashlib.sha256(",".join(hashes).encode()).hexdigest()
 
 
 def mode(dataset: Mapping[str, Any]) -> str:

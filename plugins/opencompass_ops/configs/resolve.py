@@ -63,7 +63,7 @@ def fingerprint(loaded: LoadedConfig) -> str:
 def _resolve(loaded: LoadedConfig) -> EvalConfig:
     values = loaded.values
     models = _named(values, "models", model_abbr)
-    datasets = _named(values, "datasets", dataset_abbr)
+    datasets = _named(values | {"datasets": _unique_datasets(values)}, "datasets", dataset_abbr)
     for dataset in datasets:
         _check_dataset(dataset)
     return EvalConfig(
@@ -76,7 +76,7 @@ def _resolve(loaded: LoadedConfig) -> EvalConfig:
         model_dataset_combinations=_combinations(values, models, datasets),
         path=loaded.path,
         fingerprint=fingerprint(loaded),
-        warnings=(*loaded.warnings, *_warnings(values, models)),
+        warnings=(*loaded.warnings, *_warnings(values, models, datasets)),
     )
 
 
@@ -97,6 +97,19 @@ def _named(values: Mapping[str, Any], key: str, name: Callable[[Mapping[str, Any
         named.append({**entry, "abbr": _safe(name(entry), place)})
     _refuse_twins([entry["abbr"] for entry in named], key)
     return named
+
+
+def _unique_datasets(values: Mapping[str, Any]) -> Any:
+    listed = values.get("datasets")
+    return unique(listed) if isinstance(listed, list) else listed
+
+
+def unique(entries: list[Any]) -> list[Any]:
+    """The entries without those that were there before, equal in every setting.
+
+    OpenCompass's own collections list datasets twice; there the second finds the files of the first.
+    """
+    return list({codec.digest(entry): entry for entry in entries}.values())
 
 
 def _safe(abbr: str, place: str) -> str:
@@ -166,9 +179,12 @@ def _combination(entry: Any, index: int, known: Mapping[str, set[str]]) -> dict[
     return result
 
 
-def _warnings(values: Mapping[str, Any], models: list[Entry]) -> list[str]:
+def _warnings(values: Mapping[str, Any], models: list[Entry], datasets: list[Entry]) -> list[str]:
     warnings = []
     if not isinstance((values.get("summarizer") or {}).get("dataset_abbrs", []), list):
         warnings.append("summarizer.dataset_abbrs is no list and is not used")
+    again = len(values["datasets"]) - len(datasets)
+    if again:
+        warnings.append(f"datasets lists {again} of its entries more than once; each counts once")
     warnings += [f"model {model['abbr']} has no path" for model in models if not model.get("path")]
     return warnings

@@ -1,0 +1,194 @@
+"""What is wrong with a config, told from what it says alone: every culprit, not only the first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.configs.defined import defined_names, nearest_names
+from opencompass_ops.configs.load import LoadedConfig
+from opencompass_ops.configs.masking import mask
+from opencompass_ops.configs.resolve import Entry, resolve, unique
+from opencompass_ops.errors import ConfigError
+
+_LISTED = re.compile(r"(?:^|_)datasets$")
+_USED = frozenset({"models", "judge_models", "summarizer", "infer", "eval", "lark_bot_url", "work_dir"})
+"""Keys that a run reads besides the datasets; the others are helpers of the config."""
+
+_ASKING = ("GenInferencer", "PPLInferencer", "LLInferencer", "CLPInferencer")
+_OF_OPENCOMPASS = re.compile(r"opencompass(\.\w+)+")
+_STAND_IN_MODEL: Entry = {"type": "M", "abbr": "m", "path": "p"}
+_STAND_IN_DATASET: Entry = {
+    "type": "D",
+    "abbr": "d",
+    "reader_cfg": {},
+    "infer_cfg": {"retriever": {"type": "R"}, "inferencer": {"type": "I"}},
+    "eval_cfg": {},
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that would fail later, or that is worth a look.
+
+    :param says: what is wrong and what to do about it, in one message.
+    :param is_error: whether a run of the config would fail or give no number.
+    """
+
+    says: str
+    is_error: bool = True
+
+    def __str__(self) -> str:
+        """``error: ...`` or ``warning: ...``."""
+        return f"{'error' if self.is_error else 'warning'}: {self.says}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a config describes; an evaluation has models and datasets, a part of one has one of them.
+
+    :param datasets: those under ``datasets``, else under every key that ends with ``_datasets``.
+    """
+
+    models: list[Entry]
+    datasets: list[Entry]
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it can be run."""
+        return bool(self.models and self.datasets)
+
+
+def content(values: Mapping[str, Any]) -> Content:
+    """The entries of a config, as they stand there."""
+    return Content(models=_entries(values.get("models")), datasets=listed_datasets(values))
+
+
+def listed_datasets(values: Mapping[str, Any]) -> list[Entry]:
+    """The datasets that a config describes: those under ``datasets``, else those of all keys that end with it.
+
+    A file that joins the lists of its bases shows each dataset twice; it counts once.
+    """
+    keys = ["datasets"] if "datasets" in values else [key for key in values if _LISTED.search(key)]
+    return unique([entry for key in keys for entry in _entries(values[key])])
+
+
+def findings(loaded: LoadedConfig, library: Path | None) -> list[Finding]:
+    """Everything wrong with a config that its text alone tells.
+
+    :param loaded: the config; one that could not be read has one finding.
+    :param library: the ``configs`` folder of an OpenCompass whose classes are known; None when there is none.
+    """
+    if loaded.error:
+        return [Finding(loaded.error.removeprefix(f"{loaded.path}: "))]
+    found = content(loaded.values)
+    package = library.parent if library and library.parent.name == "opencompass" else None
+    return [
+        *(Finding(problem) for problem in _resolving(loaded, found)),
+        *(finding for dataset in found.datasets for finding in _prompt(dataset)),
+        *(Finding(problem) for problem in _types(loaded.values, package)),
+        *_secrets(loaded.values),
+        *(Finding(warning, False) for warning in loaded.warnings),
+    ]
+
+
+def _entries(value: Any) -> list[Entry]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _resolving(loaded: LoadedConfig, found: Content) -> Iterator[str]:
+    """What :func:`resolve` refuses: entry by entry, then all together when each alone is right."""
+    whole = {key: value for key, value in loaded.values.items() if key in ("models", "datasets")}
+    alone = {"models": [_STAND_IN_MODEL], "datasets": [_STAND_IN_DATASET]}
+    problems = [
+        refusal.replace(f"{key}[0]", f"{key}[{index}]")
+        for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", found.datasets)))
+        for index, entry in enumerate(entries if isinstance(entries, list) else [])
+        for refusal in _refusals(loaded, {**alone, key: [entry]})
+    ]
+    yield from problems
+    if not problems:
+        together = {key: value for key, value in (("models", found.models), ("datasets", found.datasets)) if value}
+        others: dict[str, Any] = {} if found.is_evaluation else {"model_dataset_combinations": []}
+        yield from _refusals(loaded, {**loaded.values, **alone, **whole, **together, **others})
+
+
+def _refusals(loaded: LoadedConfig, values: dict[str, Any]) -> list[str]:
+    try:
+        resolve(replace(loaded, values=values))
+    except ConfigError as error:
+        return [str(error).removeprefix(f"{loaded.path}: ")]
+    return []
+
+
+def _prompt(dataset: Entry) -> Iterator[Finding]:
+    """What is wrong with how a dataset is asked (``opencompass/openicl``: PromptTemplate and BaseRetriever, 0.5.4)."""
+    infer, place = dataset.get("infer_cfg"), f"dataset {dataset.get('abbr', dataset.get('path'))}"
+    if not isinstance(infer, dict) or not _asks(infer.get("inferencer")):
+        return
+    prompt, examples = infer.get("prompt_template"), infer.get("ice_template")
+    if not prompt and not examples:
+        yield Finding(f"{place}: infer_cfg has neither prompt_template nor ice_template; add the one that asks")
+    holder = prompt if prompt and examples else examples
+    if isinstance(holder, dict) and not holder.get("ice_token") and examples:
+        name = "prompt_template" if prompt else "ice_template"
+        yield Finding(f"{place}: {name} has no ice_token, so no example finds its place; add ice_token='</E>'")
+    columns, shown = _columns(dataset.get("reader_cfg")), str(prompt or examples or {})
+    if columns and not any(f"{{{column}}}" in shown or f"'{column}'" in shown for column in columns):
+        names = ", ".join(columns)
+        yield Finding(f"{place}: the prompt shows none of its columns ({names}); write {{{columns[0]}}} into it", False)
+
+
+def _asks(inferencer: Any) -> bool:
+    kind = inferencer.get("type") if isinstance(inferencer, dict) else None
+    return isinstance(kind, str) and kind.rsplit(".", 1)[-1] in _ASKING
+
+
+def _columns(reader: Any) -> list[str]:
+    columns = reader.get("input_columns", []) if isinstance(reader, dict) else []
+    return columns.split() if isinstance(columns, str) else [column for column in columns if isinstance(column, str)]
+
+
+def _types(values: Mapping[str, Any], package: Path | None) -> Iterator[str]:
+    """Classes of OpenCompass that it does not have."""
+    places: dict[str, str] = {}
+    for place, kind in _typed(values, ""):
+        if _OF_OPENCOMPASS.fullmatch(kind):
+            places.setdefault(kind, place)
+    for kind, place in places.items() if package else ():
+        name = kind.rsplit(".", 1)[-1]
+        if package and name not in defined_names(package):
+            near = nearest_names(name, package)
+            hint = f"did you mean {' or '.join(near)}?" if near else "correct the name, or update OpenCompass"
+            yield f"{place}: {package} defines no {name} ({kind}); {hint}"
+
+
+def _typed(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("type"), str):
+            yield place, value["type"]
+        for key, item in value.items():
+            yield from _typed(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _typed(item, f"{place}[{index}]")
+
+
+def _secrets(values: Mapping[str, Any]) -> Iterator[Finding]:
+    used = {key: value for key, value in values.items() if key in _USED or _LISTED.search(key)}
+    for place in _differing(used, mask(used), ""):
+        yield Finding(f"{place} looks like a secret; put it into a connection or the environment", False)
+
+
+def _differing(value: Any, masked: Any, place: str) -> Iterator[str]:
+    if isinstance(value, Mapping) and isinstance(masked, Mapping):
+        for key, item in value.items():
+            yield from _differing(item, masked[key], f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list) and isinstance(masked, list):
+        for index, item in enumerate(value):
+            yield from _differing(item, masked[index], f"{place}[{index}]")
+    elif value != masked:
+        yield place

@@ -27,6 +27,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorl
     yield from make_world(tmp_path, monkeypatch)
 
 
+THIRD = 22 * 20
+"""Partition size of a third of 64 generated rows."""
+
+
 def jobs(prepared: Prepared) -> tuple[int, int]:
     """Planned jobs: infer, eval."""
     return len(prepared.plan.shards), len(prepared.plan.evaluations)
@@ -35,7 +39,7 @@ def jobs(prepared: Prepared) -> tuple[int, int]:
 def test_what_is_the_same_is_reused_and_what_changed_is_not(world: SmallWorld):
     world.rows(64)
     config = world.config()
-    first, report = world.evaluate(config, max_num_workers=3)
+    first, report = world.evaluate(config, max_num_workers=3, max_partition_size=THIRD)
     assert jobs(first) == (3, 1)
     assert not report.failures
     predictions = world.predictions(first.run_dir)
@@ -75,13 +79,13 @@ def test_one_changed_byte_of_weights_infers_that_checkpoint_only(world: SmallWor
 def test_going_on_in_a_run_directory_infers_what_is_missing_and_nothing_else(world: SmallWorld):
     world.rows(64)
     config = world.config()
-    first, _ = world.evaluate(config, max_num_workers=3)
+    first, _ = world.evaluate(config, max_num_workers=3, max_partition_size=THIRD)
     before = world.predictions(first.run_dir)
     files, gone = LocalFiles(first.run_dir), sorted(before)[1]
     files.path(f"predictions/tiny/{gone}").unlink()
     (world.work_dir / "notes").mkdir()  # whatever people put beside the runs is not the latest run
     jobs_before = set(world.jobs(first.run_dir))
-    second, report = world.evaluate(config, reuse="latest", max_num_workers=3)
+    second, report = world.evaluate(config, reuse="latest", max_num_workers=3)  # no size: as it was planned
     assert second.run_dir == first.run_dir
     assert [shard.parts for shard in second.plan.shards] == [(gone.removesuffix(".json"),)]
     assert len(set(world.jobs(first.run_dir, "infer")) - jobs_before) <= 1

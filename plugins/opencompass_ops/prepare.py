@@ -25,6 +25,7 @@ from opencompass_ops.contract.plan import Plan, PlannedShard, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
+from opencompass_ops.history import begun_ranges, learned_costs
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
@@ -116,7 +117,9 @@ def prepare(
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir)
+        costs = learned_costs(store)
     seed = _plan_input(asked, params, report, known, max_map_length)
+    seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir))
     output, folder = _claim(seed, cluster, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)

@@ -107,7 +107,7 @@ def test_a_failed_shard_that_is_cleared_runs_as_a_new_epoch(world: World):
 
 def test_a_run_marked_failed_leaves_no_process(world: World):
     config = world.config("marked", rows=64, out=128, batch=1)
-    run = world.start(config, max_num_workers=2)
+    run = world.start(config, max_num_workers=2, max_partition_size=32 * 20)
     folder = world.run_dir(run)
     until(lambda: len(world.starts(folder)) == 2, "two running jobs")
     assert processes_of(folder)

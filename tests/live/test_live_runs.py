@@ -13,13 +13,13 @@ pytestmark = pytest.mark.live
 
 def test_a_run_is_scored_and_the_same_request_again_starts_no_job(world: World):
     config = world.config("twice", rows=40)
-    first = world.start(config, max_num_workers=2)
+    first = world.start(config, max_num_workers=2, max_partition_size=20 * 20)
     assert world.wait(first) == "success"
     folder = world.run_dir(first)
     assert sum(world.starts(folder).values()) == 3  # two shards and one evaluation
     assert "sums" in json.dumps(world.xcom(first, "summarize", "summary"))
 
-    second = world.start(config, max_num_workers=2)
+    second = world.start(config, max_num_workers=2, max_partition_size=20 * 20)
     assert world.wait(second) == "success"
     assert world.starts(world.run_dir(second)) == {}
     assert (world.run_dir(second) / "results/tiny/sums.json").read_bytes() == (
@@ -42,6 +42,7 @@ def test_one_of_eight_shards_fails_for_good(world: World):
     run = world.start(
         config,
         max_num_workers=4,
+        max_partition_size=16 * 20,
         retry=0,
         model_overrides=[{"path": str(world.folder / "model"), "abbr": "good"}, {"path": str(world.second_model)}],
     )

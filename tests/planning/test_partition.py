@@ -1,11 +1,15 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.choice import configured
 from opencompass_ops.planning.partition import Candidate, Naive, NumWorker, Piece, Size, row_cost
+from opencompass_ops.planning.selection import select
+from partition_cases import COUNT, RAW, cases, summed_up
 
 GEN = {"prompt_template": {"template": {"round": [{"role": "HUMAN", "prompt": "{q}"}]}}}
 
@@ -56,6 +60,38 @@ def in_open_compass_words(shards):
 )
 def test_partitions_are_those_of_open_compass(golden, name, partitioner):
     assert in_open_compass_words(partitioner.shards(seven(golden["dataset_size_cache"]))) == golden[name]
+
+
+def test_240_random_runs_are_split_as_open_compass_splits_them(repo):
+    lines = (repo / "tests/golden/planning/random_partitions.jsonl").read_text().splitlines()
+    assert len(lines) == COUNT
+    for number, (line, case) in enumerate(zip(lines, cases(), strict=True)):
+        assert summed_up(split_of(case)) == json.loads(line), f"case {number}"
+
+
+def split_of(case):
+    """The case's shards, each ``[model, [name, range], ...]``, as the recorder writes OpenCompass's."""
+    candidates = {each["abbr"]: candidate_of(each) for each in case["datasets"]}
+    models, datasets = ([{"abbr": name} for name in names] for names in (case["models"], candidates))
+    return [
+        [group.model, *([piece.name, piece.test_range or ""] for piece in shard)]
+        for group in select(models, datasets, case["combinations"])
+        for shard in configured(case["partitioner"]).shards(
+            [replace(candidates[name], done=case["done"][group.model]) for name in group.datasets]
+        )
+    ]
+
+
+def candidate_of(given):
+    messages = {"messages": [{"role": "user", "content": "{q}"}]}
+    template = messages if given["template"] == RAW else {"template": given["template"]}
+    holder = "prompt_template" if given["template"] == RAW else given["holder"]
+    numbers = (
+        [int(n) if n else None for n in given["range"].strip("[]").split(":")] if given["range"].count("[") == 1 else []
+    )
+    selected = len(range(given["rows"])[slice(*numbers)]) if numbers else given["rows"]
+    selected = 80 if given["range"] == "[:100][20:]" else selected
+    return Candidate(dataset(given["abbr"], {holder: template}, given["range"] or None), given["rows"], selected)
 
 
 def test_the_last_part_ends_with_the_rows_though_the_range_string_runs_over(golden):

@@ -9,14 +9,20 @@ from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, RequestProbe
 from opencompass_ops.contract.spec import ShardSpec
 from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.costs import Measured, Work, learn
 from opencompass_ops.planning.describe import describe
 from opencompass_ops.planning.fingerprint import pair_fingerprint, part_fingerprint
+from opencompass_ops.planning.partition import Naive, NumWorker
 from opencompass_ops.planning.plan import KnownPart, PlanInput, make_plan
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.tiling import find_tiling, gaps
 
 GEN = {"inferencer": {"type": "GenInferencer"}, "prompt_template": {"template": "{q}"}}
 PPL = {"inferencer": {"type": "PPLInferencer"}, "prompt_template": {"template": {"A": "a", "B": "b"}}}
+
+
+SLOW = learn([Measured(Work("native", "", 0, 0, abbr, 20), 1000, 60_000.0) for abbr in ("gen", "x", "y")])
+"""A minute a row, so that a few rows are worth a job of their own."""
 
 
 def model(abbr, **more):
@@ -97,7 +103,7 @@ def names(plan):
 
 
 def test_a_first_run_deals_every_dataset_out_and_scores_every_pair():
-    output = make_plan(case(("a", "b"), max_num_workers=2))
+    output = make_plan(case(("a", "b"), partitioner=NumWorker(2)))
     plan = output.plan
     assert names(plan) == [["gen_0", "ppl_0"], ["gen_1", "ppl_1"]] * 2
     assert [shard.model for shard in plan.shards] == ["a", "a", "b", "b"]
@@ -108,7 +114,7 @@ def test_a_first_run_deals_every_dataset_out_and_scores_every_pair():
 
 
 def test_shard_ids_tell_order_and_content():
-    plan = make_plan(case(max_num_workers=2)).plan
+    plan = make_plan(case(partitioner=NumWorker(2))).plan
     assert [re.sub(r"-[0-9a-f]{6}$", "", shard.id) for shard in plan.shards + plan.evaluations] == [
         "infer-0000",
         "infer-0001",
@@ -128,7 +134,7 @@ def test_a_shard_of_other_work_never_has_the_id_of_a_shard_planned_before():
 
 
 def test_pairs_say_what_their_score_is_made_of():
-    output = make_plan(case(max_num_workers=2))
+    output = make_plan(case(partitioner=NumWorker(2)))
     gen, ppl = output.plan.pairs
     assert (gen.parts, gen.ranges, gen.reused) == (("gen_0", "gen_1"), ((0, 20), (20, 40)), ())
     assert ppl.ranges == ((0, 50), (50, 100))
@@ -161,6 +167,54 @@ def test_a_size_below_one_row_is_refused_unless_nothing_has_to_be_split():
     assert make_plan(everything(given)).plan.shards == ()
 
 
+def test_the_run_s_own_size_wins_over_the_config_s_partitioner_and_that_over_expected_time():
+    given = case(max_num_workers=3, partitioner=Naive(2), costs=SLOW)
+    assert names(make_plan(given).plan) == [["gen", "ppl"]]
+    assert len(make_plan(case(max_partition_size=200, partitioner=Naive(2))).plan.shards) == 5
+    assert len(make_plan(dataclasses.replace(given, partitioner=None)).plan.shards) == 3
+
+
+def test_work_is_split_so_that_jobs_take_the_same_time_and_the_plan_says_which():
+    plan = make_plan(case(rows={"gen": 20, "x": 40}, max_num_workers=3, costs=SLOW)).plan
+    assert [shard.rows for shard in plan.shards] == [20] * 3
+    assert len({shard.seconds for shard in plan.shards}) == 1
+    assert plan.shards[0].seconds > 20 * 50
+    assert [len(pair.parts) for pair in plan.pairs] == [1, 2]
+
+
+def test_what_does_not_pay_for_a_load_is_one_job():
+    assert names(make_plan(case(max_num_workers=8)).plan) == [["gen", "ppl"]]
+
+
+def test_a_target_makes_shorter_jobs():
+    plan = make_plan(case(rows={"gen": 40}, target_minutes=10, costs=SLOW)).plan
+    assert all(shard.seconds <= 600 for shard in plan.shards)
+    assert len(plan.shards) == 5
+
+
+def test_by_expected_time_models_of_all_combinations_share_the_workers():
+    chosen = [{"models": ["a"], "datasets": ["gen"]}, {"models": ["a", "b"], "datasets": ["ppl"]}]
+    plan = make_plan(case(("a", "b"), combinations=chosen)).plan
+    assert [(shard.model, shard.parts) for shard in plan.shards] == [("a", ("gen", "ppl")), ("b", ("ppl",))]
+
+
+def test_by_expected_time_what_is_answered_stays_and_only_the_rest_is_split():
+    given = case(rows={"gen": 40}, max_num_workers=2, costs=SLOW)
+    gen = make_plan(with_known(given, known(given, (3, 10), (8, 22)))).plan.pairs[0]
+    assert (gen.ranges[1], gen.reused) == ((8, 22), ("gen_1",))
+    assert gen.ranges[0] == (0, 8)
+    assert gen.ranges[-1][1] == 40
+
+
+def test_a_run_that_goes_on_keeps_the_ranges_it_was_planned_with():
+    before = case(rows={"gen": 40, "x": 40}, max_num_workers=3, costs=SLOW)
+    ranges = {(pair.model, pair.dataset): pair.ranges for pair in make_plan(before).plan.pairs}
+    now = dataclasses.replace(before, costs=learn(), begun=ranges)
+    assert {(p.model, p.dataset): p.ranges for p in make_plan(now).plan.pairs} == ranges
+    stale = {key: tiles[:-1] for key, tiles in ranges.items()}
+    assert all(len(pair.parts) == 1 for pair in make_plan(dataclasses.replace(now, begun=stale)).plan.pairs)
+
+
 def test_everything_known_means_no_job():
     given = everything(case(("a", "b"), max_num_workers=3))
     output = make_plan(given)
@@ -191,7 +245,7 @@ def test_known_parts_that_tile_keep_their_ranges_whatever_the_partitioner_would_
 
 
 def test_a_known_part_that_fits_is_reused_and_the_rest_is_inferred():
-    given = case(max_num_workers=2)
+    given = case(partitioner=NumWorker(2))
     output = make_plan(with_known(given, known(given, (20, 40))))
     assert names(output.plan) == [["gen_0", "ppl_1"], ["ppl_0"]]
     assert output.plan.pairs[0].reused == ("gen_1",)
@@ -199,7 +253,7 @@ def test_a_known_part_that_fits_is_reused_and_the_rest_is_inferred():
 
 
 def test_shards_without_open_parts_vanish():
-    given = case(rows={"gen": 40}, max_num_workers=4)
+    given = case(rows={"gen": 40}, partitioner=NumWorker(4))
     plan = make_plan(with_known(given, known(given, (0, 16), (32, 40)))).plan
     assert names(plan) == [["gen_1"]]
 
@@ -308,7 +362,7 @@ def test_no_pair_selected_is_an_error(empty):
 
 def test_combinations_choose_pairs_and_no_pair_runs_twice():
     chosen = [{"models": ["a"], "datasets": ["gen"]}, {"models": ["a", "b"], "datasets": ["gen", "ppl"]}]
-    plan = make_plan(case(("a", "b", "c"), combinations=chosen)).plan
+    plan = make_plan(case(("a", "b", "c"), combinations=chosen, partitioner=NumWorker(1))).plan
     assert [(pair.model, pair.dataset) for pair in plan.pairs] == [
         ("a", "gen"),
         ("a", "ppl"),
@@ -326,13 +380,12 @@ def test_a_combination_of_something_unknown_is_refused():
 
 def test_two_datasets_that_would_write_one_file_are_refused():
     with pytest.raises(PlanError, match=r"datasets x and x_0 would both write m/x_0\.json"):
-        make_plan(case(rows={"x": 40, "x_0": 8}, max_num_workers=2))
+        make_plan(case(rows={"x": 40, "x_0": 8}, partitioner=NumWorker(2)))
 
 
 def test_too_many_infer_shards_name_both_settings_with_values():
-    with pytest.raises(PlanError, match=r"6 infer shards.*max_map_length=5.*max_num_workers from 3 to 2, .* least 6"):
-        make_plan(case(("a", "b"), max_num_workers=3, max_map_length=5))
-    assert len(make_plan(case(("a", "b"), max_num_workers=2, max_map_length=5)).plan.shards) == 4
+    with pytest.raises(PlanError, match=r"6 infer shards.*max_map_length=5.*infer.partitioner out .* least 6"):
+        make_plan(case(("a", "b"), partitioner=NumWorker(3), max_map_length=5))
     with pytest.raises(PlanError, match=r"10 infer shards.*max_partition_size from 100 to about 300, .* least 10"):
         make_plan(case(max_partition_size=100, max_map_length=4))
     assert len(make_plan(case(max_partition_size=300, max_map_length=4)).plan.shards) == 4
@@ -376,7 +429,10 @@ def test_people_are_warned_of_cut_rows_and_shared_columns():
 
 def test_the_description_is_the_golden_one(repo):
     given = case(
-        ("tiny-step-100", model("b", run_cfg={"num_gpus": 2})), max_num_workers=2, rows={"gen": 1040, "ppl": 100}
+        ("tiny-step-100", model("b", run_cfg={"num_gpus": 2})),
+        max_num_workers=2,
+        rows={"gen": 1040, "ppl": 100},
+        partitioner=NumWorker(2),
     )
     given = with_known(given, known(given, (0, 520), names=("b", "gen")), known(given, (0, 100), names=("b", "ppl")))
     scored = {make_plan(given).plan.pairs[3].fingerprint: "/old/results/ppl.json"}
@@ -416,9 +472,11 @@ def test_a_tiling_covers_every_row_once_and_is_found_when_there_is_one(ranges, t
     st.dictionaries(st.sampled_from(["gen", "ppl", "x", "y"]), st.integers(1, 90), min_size=1),
     st.lists(bounds, max_size=6),
     st.integers(1, 5),
+    st.booleans(),
 )
-def test_what_is_reused_and_what_is_inferred_together_tile_every_pair(rows, ranges, workers):
-    given_input = case(rows=rows, max_num_workers=workers)
+def test_what_is_reused_and_what_is_inferred_together_tile_every_pair(rows, ranges, workers, by_time):
+    partitioner = None if by_time else NumWorker(workers)
+    given_input = case(rows=rows, max_num_workers=workers, partitioner=partitioner, costs=SLOW)
     first = next(iter(rows))
     ranges = [pair for pair in ranges if pair[1] <= rows[first]]
     output = make_plan(with_known(given_input, known(given_input, *ranges, names=("m", first))))
@@ -435,4 +493,4 @@ def test_what_is_reused_and_what_is_inferred_together_tile_every_pair(rows, rang
         assert both == list(pair.ranges)
         assert [start for start, _ in both] == [0, *(stop for _, stop in both)][:-1]
         assert both[-1][1] == pair.rows == rows[pair.dataset]
-    assert len(output.plan.shards) <= workers
+    assert by_time or len(output.plan.shards) <= workers

@@ -11,13 +11,16 @@ from opencompass_ops.contract.spec import EVAL, INFER, NATIVE
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """:param step: training step read from abbr or path, None when neither tells."""
+    """:param step: training step read from abbr or path, None when neither tells.
+    :param weights_bytes: size of its weights, 0 when unknown.
+    """
 
     abbr: str
     path: str
     weights_id: str
     column: str
     step: int | None = None
+    weights_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,14 @@ class PlannedDataset:
     """:param version: first six digits of OpenCompass's prompt hash.
     :param mode: ``gen``, ``ppl``, ``ll`` or ``unknown``: the summary's column.
     :param rows: selected rows.
+    :param row_cost: OpenCompass's cost of one row.
     """
 
     abbr: str
     version: str
     mode: str
     rows: int
+    row_cost: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class PlannedShard:
     :param cost: in the partitioner's unit (rows times factor); comparable within a plan only.
     :param parts: names of its dataset parts.
     :param engine: who does the work: ``native`` or ``opencompass``.
+    :param seconds: what the job is expected to take, the model's load included; 0 when nobody knows.
+    :param place: what was asked of the cluster that decides on the kind of device; "" for evaluations.
     """
 
     id: str
@@ -54,6 +61,8 @@ class PlannedShard:
     num_gpus: int = 0
     num_procs: int = 1
     engine: str = NATIVE
+    seconds: float = 0.0
+    place: str = ""
 
 
 @dataclass(frozen=True)

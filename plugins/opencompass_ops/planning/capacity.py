@@ -34,7 +34,7 @@ def _fewer(infer: int, request: Request, limit: int, groups: Sequence[Group]) ->
     if limit < len(groups):
         return f"Name fewer models: {len(groups)} need a shard each at least"
     if request.max_partition_size is None:
-        return f"Lower max_num_workers from {request.max_num_workers} to {limit // len(groups)}"
+        return "Leave infer.partitioner out of the config, or let it make fewer parts"
     # Shards shrink in proportion to the size, give or take what fills a shard badly.
     enough = request.max_partition_size * -(-infer // limit)
     return f"Raise max_partition_size from {request.max_partition_size} to about {enough}"

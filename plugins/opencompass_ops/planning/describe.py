@@ -53,14 +53,19 @@ def _infer(output: PlanOutput) -> list[str]:
     if not plan.shards:
         return ["infer: no job"]
     rows, cost = sum(shard.rows for shard in plan.shards), sum(shard.cost for shard in plan.shards)
-    head = f"infer: {_count(len(plan.shards), 'job')}, {rows:,} rows, cost {cost:,.0f}, {plan.max_num_workers} at once"
+    seconds = duration(sum(shard.seconds for shard in plan.shards))
+    head = (
+        f"infer: {_count(len(plan.shards), 'job')}, {rows:,} rows, cost {cost:,.0f}, about {seconds} in all, "
+        f"{plan.max_num_workers} at once"
+    )
     return [head] + [_shard(shard, specs[shard.id]) for shard in plan.shards]
 
 
 def _shard(shard: PlannedShard, spec: ShardSpec) -> str:
     parts = " ".join(_part(part) for part in spec.parts)
     gpus = f", {shard.num_gpus} GPUs" if shard.num_gpus else ""
-    return f"  {shard.id}  {shard.model}  {shard.rows:,} rows, cost {shard.cost:,.0f}{gpus}{_engine(shard)}: {parts}"
+    size = f"{shard.rows:,} rows, cost {shard.cost:,.0f}, about {duration(shard.seconds)}"
+    return f"  {shard.id}  {shard.model}  {size}{gpus}{_engine(shard)}: {parts}"
 
 
 def _engine(shard: PlannedShard) -> str:
@@ -71,6 +76,14 @@ def _bridged(plan: Plan) -> list[str]:
     """Why OpenCompass itself is needed, once for each dataset and reason."""
     reasons = dict.fromkeys((pair.dataset, pair.bridged) for pair in plan.pairs if pair.bridged)
     return [f"engine: opencompass for {dataset}: {reason}" for dataset, reason in reasons]
+
+
+def duration(seconds: float) -> str:
+    """``45s``, ``12m 05s`` or ``3h 20m``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m {whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h {whole % 3600 // 60:02}m"
 
 
 def _part(part: Part) -> str:

@@ -10,8 +10,20 @@ from opencompass_ops.contract.probe import DatasetProbe
 from opencompass_ops.contract.spec import NATIVE, OPENCOMPASS, Part
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.fingerprint import evaluation_fingerprint, part_fingerprint
-from opencompass_ops.planning.partition import Candidate, Partitioner
-from opencompass_ops.planning.tiling import KnownPart, find_tiling, gaps
+from opencompass_ops.planning.partition import Candidate, Range, Tiler
+from opencompass_ops.planning.tiling import KnownPart, best_cover, find_tiling, gaps
+
+
+@dataclass(frozen=True)
+class Price:
+    """What work is expected to take.
+
+    :param row_seconds: of one row; above 0.
+    :param load_seconds: of a job besides answering.
+    """
+
+    row_seconds: float = 1.0
+    load_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +33,8 @@ class Pair:
     :param fingerprint: of the pair.
     :param known: parts of this fingerprint that exist.
     :param tiling: known parts that answer the whole dataset; None when there are none such.
+    :param begun: the ranges into which the run was planned before, when some of them are answered or begun.
+    :param price: what its rows and the load of its model are expected to take.
     :param bridge: why only OpenCompass can answer it, "" when we can.
     :param eval_bridge: why only OpenCompass can score it, "" when we can.
     :param scorer: identity of who scores, see :func:`~opencompass_ops.planning.fingerprint.engine_identity`.
@@ -32,6 +46,8 @@ class Pair:
     fingerprint: str
     known: tuple[KnownPart, ...]
     tiling: tuple[KnownPart, ...] | None
+    begun: tuple[Range, ...] = ()
+    price: Price = Price()
     bridge: str = ""
     eval_bridge: str = ""
     scorer: str = ""
@@ -58,7 +74,20 @@ class Pair:
 
     def candidate(self, done: frozenset[str] = frozenset()) -> Candidate:
         """The pair as a partitioner sees it."""
-        return Candidate(self.dataset, self.probe.rows, self.probe.selected, done)
+        known = {(part.start, part.stop) for part in self.known}
+        kept = self.begun or tuple((part.start, part.stop) for part in best_cover(self.known))
+        return Candidate(
+            self.dataset,
+            self.probe.rows,
+            self.probe.selected,
+            done,
+            model=self.key[0],
+            engine=self.engine,
+            row_seconds=self.price.row_seconds,
+            load_seconds=self.price.load_seconds,
+            kept=kept,
+            answered=known.intersection(kept),
+        )
 
     def missing(self) -> str:
         """Which rows have no usable prediction, for people."""
@@ -73,15 +102,22 @@ def make_pair(
     probe: DatasetProbe,
     fingerprint: str,
     known: Sequence[KnownPart],
+    begun: Sequence[Range] = (),
+    price: Price = Price(),
 ) -> Pair:
-    """A pair with those known parts that really answer it."""
+    """A pair with those known parts that really answer it.
+
+    :param begun: as :attr:`Pair.begun`; what is not of these rows does not count.
+    """
     own = tuple(
         part
         for part in known
         if part.total == probe.selected >= part.stop > part.start >= 0
         and part.fingerprint == part_fingerprint(fingerprint, part.start, part.stop)
     )
-    return Pair(model, dataset, probe, fingerprint, own, find_tiling(own, probe.selected))
+    tiles = [start for start, _ in begun] + [probe.selected] == [0] + [stop for _, stop in begun]
+    tiling = find_tiling(own, probe.selected)
+    return Pair(model, dataset, probe, fingerprint, own, tiling, tuple(begun) if tiles else (), price)
 
 
 @dataclass(frozen=True)
@@ -111,7 +147,7 @@ class SplitPair:
         return self.pair.candidate(frozenset(self.sources))
 
 
-def split(pair: Pair, partitioner: Partitioner) -> SplitPair:
+def split(pair: Pair, partitioner: Tiler) -> SplitPair:
     """Keep the ranges of a tiling that exists; else split anew and take over the parts that fit.
 
     :raises PlanError: the partitioner cannot split the dataset.

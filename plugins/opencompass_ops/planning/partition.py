@@ -31,6 +31,10 @@ LONG_ANSWERS = (
 META_KEYS = frozenset({"begin", "round", "end"})
 
 
+Range = tuple[int, int]
+"""First row and the one behind the last."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A dataset that is to be split for one model.
@@ -39,12 +43,24 @@ class Candidate:
     :param rows: rows of the test split before any range.
     :param selected: rows after ``test_range`` and the run's limit; at least 1.
     :param done: names of parts that are answered already.
+    :param model: abbr of the model.
+    :param engine: who answers; a job has one model and one engine.
+    :param row_seconds: what one row is expected to take.
+    :param load_seconds: what a job of the model is expected to take besides answering.
+    :param kept: ranges that shall stay parts of their own, in order and without overlap: they are answered or begun.
+    :param answered: those of the kept ranges that need no job.
     """
 
     dataset: Mapping[str, Any]
     rows: int
     selected: int
     done: Collection[str] = ()
+    model: str = ""
+    engine: str = ""
+    row_seconds: float = 0.0
+    load_seconds: float = 0.0
+    kept: tuple[Range, ...] = ()
+    answered: Collection[Range] = ()
 
     @property
     def abbr(self) -> str:
@@ -76,12 +92,16 @@ class Piece:
 Shards = tuple[tuple[Piece, ...], ...]
 
 
-class Partitioner(Protocol):
-    """Turns the datasets of one model into shards."""
+class Tiler(Protocol):
+    """Cuts datasets into parts."""
 
     def tile(self, candidate: Candidate) -> tuple[Piece, ...]:
         """All parts of a dataset in order, the answered ones included."""
         ...
+
+
+class Partitioner(Tiler, Protocol):
+    """Turns the datasets of one model into shards."""
 
     def shards(self, candidates: Sequence[Candidate]) -> Shards:
         """The parts that are not answered, grouped into shards."""
@@ -229,18 +249,19 @@ def _open_pieces(partitioner: Partitioner, candidates: Sequence[Candidate]) -> l
     ]
 
 
-def _base(candidate: Candidate) -> str | None:
+def range_text(candidate: Candidate) -> str | None:
+    """The dataset's own range as OpenCompass writes it before a part's; None when no string says it."""
     test_range = (candidate.dataset.get("reader_cfg") or {}).get("test_range")
     return base_range(test_range, candidate.rows, candidate.selected)
 
 
 def _whole(candidate: Candidate) -> Piece:
-    return Piece(candidate.abbr, None, 0, candidate.selected, _base(candidate) or None)
+    return Piece(candidate.abbr, None, 0, candidate.selected, range_text(candidate) or None)
 
 
 def _split(candidate: Candidate, step: int, space: str) -> tuple[Piece, ...]:
     """Parts of ``step`` rows; ``space`` is what the partitioner writes after the colon."""
-    base = _base(candidate)
+    base = range_text(candidate)
     return tuple(
         Piece(
             candidate.abbr,

@@ -8,15 +8,17 @@ from typing import Any
 
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
-from opencompass_ops.contract.spec import DUMP_DETAILS, Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, NATIVE, OPENCOMPASS, Part, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
+from opencompass_ops.planning.costs import CostModel, Work, learn
 from opencompass_ops.planning.fingerprint import engine_identity, pair_fingerprint
-from opencompass_ops.planning.pairs import Pair, SplitPair, make_pair, refuse_shared_names, split
-from opencompass_ops.planning.partition import NumWorker, Partitioner, Size
+from opencompass_ops.planning.packing import Cost
+from opencompass_ops.planning.pairs import Pair, Price, SplitPair, make_pair, refuse_shared_names, split
+from opencompass_ops.planning.partition import GEN_TASK_COEF, Partitioner, Range, Size, row_cost
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.selection import Facts, Group, select, usable
-from opencompass_ops.planning.shards import eval_specs, infer_specs, planned
+from opencompass_ops.planning.shards import devices, eval_specs, infer_specs, place, planned
 from opencompass_ops.planning.steps import training_step
 from opencompass_ops.planning.tiling import KnownPart
 
@@ -40,8 +42,12 @@ class PlanInput:
     :param known_results: by evaluation fingerprint, the path of a result file that exists.
     :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
     :param data_dir: the folder relative data paths are resolved against.
-    :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it.
+    :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it. None to
+        plan by expected time.
     :param evaluation: where evaluations run; None where inference does.
+    :param costs: what work is expected to take.
+    :param begun: by (model, dataset), the ranges of an earlier plan of this run directory of which some are answered
+        or begun; they stay as they are unless the request or the config says how to split.
     :param warnings: what is to be said beside the planner's own warnings.
     """
 
@@ -66,6 +72,8 @@ class PlanInput:
     data_dir: str = ""
     partitioner: Partitioner | None = None
     evaluation: PlannedStage | None = None
+    costs: CostModel = field(default_factory=learn)
+    begun: Mapping[tuple[str, str], Sequence[Range]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
 
@@ -131,7 +139,7 @@ def make_plan(given: PlanInput) -> PlanOutput:
     evaluations = _without_details(request, eval_specs(scored, weights, given.data_dir))
     refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
     return PlanOutput(
-        plan=_plan(given, facts, splits, infer, evaluations),
+        plan=_plan(given, facts, by_key, infer, evaluations),
         specs=infer + evaluations,
         adoptions=tuple(
             Adoption(pair.pair.key[0], part, pair.sources[part.name])
@@ -154,19 +162,34 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
             engine = engine_identity(asked.bridge, given.probe)
             fingerprint = pair_fingerprint(model, facts.models[group.model], dataset, asked.digest, engine)
             known = given.known_predictions.get(fingerprint, ())
-            pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known)
+            begun = given.begun.get((group.model, name), ())
+            price = _price(given, facts, model, dataset, OPENCOMPASS if asked.bridge else NATIVE)
+            pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known, begun, price)
             scorer = engine_identity(asked.eval_bridge, given.probe)
             pairs.append(replace(pair, bridge=asked.bridge, eval_bridge=asked.eval_bridge, scorer=scorer))
     return tuple(pairs)
 
 
-def _partitioner(given: PlanInput, pairs: Sequence[Pair]) -> Partitioner:
+def _price(given: PlanInput, facts: Facts, model: Mapping[str, Any], dataset: Mapping[str, Any], engine: str) -> Price:
+    size = facts.models[str(model["abbr"])].weights_bytes
+    gpus, _ = devices(model, given.cluster)
+    device = given.costs.devices.get(place(model, given.cluster), "")
+    load = Work(engine, device, gpus, size)
+    row = replace(load, dataset=str(dataset["abbr"]), row_cost=row_cost(dataset))
+    return Price(given.costs.row_seconds(row), given.costs.load_seconds(load))
+
+
+def _partitioner(given: PlanInput, pairs: Sequence[Pair]) -> Partitioner | Cost:
     request = given.request
-    named = given.partitioner or NumWorker(request.max_num_workers)
-    partitioner = named if request.max_partition_size is None else Size(request.max_partition_size)
+    unanswered = [pair.candidate() for pair in pairs if pair.tiling is None]
+    size = request.max_partition_size
+    partitioner = given.partitioner if size is None else Size(size, request.gen_task_coef or GEN_TASK_COEF)
     if isinstance(partitioner, Size):
-        partitioner.check([pair.candidate() for pair in pairs if pair.tiling is None])
-    return partitioner
+        partitioner.check(unanswered)
+    if partitioner is not None:
+        return partitioner
+    target = None if request.target_minutes is None else 60.0 * request.target_minutes
+    return Cost(unanswered, request.max_num_workers, target, given.max_map_length)
 
 
 def _refuse_missing(pairs: Sequence[Pair], shown: int = 10) -> None:
@@ -195,13 +218,13 @@ def _known_results(given: PlanInput, splits: Sequence[SplitPair]) -> dict[tuple[
 def _plan(
     given: PlanInput,
     facts: Facts,
-    splits: Sequence[SplitPair],
+    splits: Mapping[tuple[str, str], SplitPair],
     infer: Sequence[ShardSpec],
     evaluations: Sequence[ShardSpec],
 ) -> Plan:
     request = given.request
-    models = {key for key, _ in (pair.pair.key for pair in splits)}
-    datasets = {key for _, key in (pair.pair.key for pair in splits)}
+    models = {key for key, _ in splits}
+    datasets = {key for _, key in splits}
     planned_models = tuple(_model(model, facts) for model in given.models if model["abbr"] in models)
     planned_datasets = tuple(_dataset(given, d["abbr"], facts) for d in given.datasets if d["abbr"] in datasets)
     return Plan(
@@ -217,9 +240,9 @@ def _plan(
         retry=request.retry,
         models=planned_models,
         datasets=planned_datasets,
-        pairs=_planned_pairs(splits, infer, evaluations),
-        shards=tuple(planned(spec, given.cluster) for spec in infer),
-        evaluations=tuple(planned(spec, _eval_cluster(given)) for spec in evaluations),
+        pairs=_planned_pairs(tuple(splits.values()), infer, evaluations),
+        shards=tuple(planned(spec, given.cluster, splits) for spec in infer),
+        evaluations=tuple(planned(spec, _eval_cluster(given), splits) for spec in evaluations),
         evaluation=given.evaluation or (),
         summarizer=None if given.summarizer is None else dict(given.summarizer),
         warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
@@ -244,15 +267,18 @@ def _model(model: Mapping[str, Any], facts: Facts) -> PlannedModel:
         weights_id=facts.models[abbr].weights_id,
         column=str(model.get("summarizer_abbr") or abbr),
         step=training_step(abbr, path),
+        weights_bytes=facts.models[abbr].weights_bytes,
     )
 
 
 def _dataset(given: PlanInput, abbr: str, facts: Facts) -> PlannedDataset:
+    dataset = next(dataset for dataset in given.datasets if dataset["abbr"] == abbr)
     return PlannedDataset(
         abbr=abbr,
         version=given.versions.get(abbr, ""),
         mode=given.modes.get(abbr, "unknown"),
         rows=facts.datasets[abbr].selected,
+        row_cost=row_cost(dataset),
     )
 
 

@@ -75,6 +75,7 @@ class Request:
     max_partition_size: int | None = None
     gen_task_coef: int | None = None
     accelerator: str | None = None
+    target_minutes: int | None = None
     retry: int = 2
     dump_eval_details: bool = True
     station_path: str | None = None

@@ -9,43 +9,52 @@ from opencompass_ops.contract import codec
 from opencompass_ops.contract.plan import PlannedShard
 from opencompass_ops.contract.spec import EVAL, INFER, NATIVE, OPENCOMPASS, ShardSpec
 from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.packing import Cost
 from opencompass_ops.planning.pairs import SplitPair
-from opencompass_ops.planning.partition import Partitioner, row_cost
+from opencompass_ops.planning.partition import Partitioner, Piece, row_cost
 from opencompass_ops.planning.selection import Group
 
 Splits = Mapping[tuple[str, str], SplitPair]
 
 
 def infer_specs(
-    groups: Sequence[Group], splits: Splits, partitioner: Partitioner, weights: Mapping[str, str], data_dir: str
+    groups: Sequence[Group], splits: Splits, partitioner: Partitioner | Cost, weights: Mapping[str, str], data_dir: str
 ) -> tuple[ShardSpec, ...]:
     """One spec per shard of parts that no prediction answers yet; a shard has one engine.
 
     :param weights: weights_id by model.
     """
-    specs: list[ShardSpec] = []
+    jobs = partitioner.jobs() if isinstance(partitioner, Cost) else _jobs(groups, splits, partitioner)
+    parts = {(pair.pair.key[0], part.name): part for pair in splits.values() for part in pair.open_parts}
+    specs = []
+    for number, (model, pieces) in enumerate(jobs):
+        members = [splits[model, abbr] for abbr in dict.fromkeys(piece.abbr for piece in pieces)]
+        chosen = tuple(parts[model, piece.name] for piece in pieces)
+        engine = members[0].pair.engine
+        specs.append(
+            ShardSpec(
+                id=_shard_id(INFER, number, [model, [[part.name, part.fingerprint] for part in chosen]]),
+                kind=INFER,
+                model=dict(members[0].pair.model),
+                parts=chosen,
+                weights_id=weights[model],
+                data_dir=data_dir,
+                options=_rows(members) if engine == OPENCOMPASS else {},
+                engine=engine,
+            )
+        )
+    return tuple(specs)
+
+
+def _jobs(groups: Sequence[Group], splits: Splits, partitioner: Partitioner) -> list[tuple[str, tuple[Piece, ...]]]:
+    """Model and parts of each shard, group by group."""
+    found = []
     for group, engine in ((group, engine) for group in groups for engine in (NATIVE, OPENCOMPASS)):
         chosen_by = (splits[group.model, dataset] for dataset in group.datasets)
         members = [member for member in chosen_by if member.pair.engine == engine]
-        if not members:
-            continue
-        parts = {part.name: part for member in members for part in member.open_parts}
         unanswered = [member.candidate() for member in members if member.pair.tiling is None]
-        for pieces in partitioner.shards(unanswered):
-            chosen = tuple(parts[piece.name] for piece in pieces)
-            specs.append(
-                ShardSpec(
-                    id=_shard_id(INFER, len(specs), [group.model, [[part.name, part.fingerprint] for part in chosen]]),
-                    kind=INFER,
-                    model=dict(members[0].pair.model),
-                    parts=chosen,
-                    weights_id=weights[group.model],
-                    data_dir=data_dir,
-                    options=_rows(members) if engine == OPENCOMPASS else {},
-                    engine=engine,
-                )
-            )
-    return tuple(specs)
+        found += [(group.model, pieces) for pieces in partitioner.shards(unanswered)]
+    return found
 
 
 def eval_specs(pairs: Sequence[SplitPair], weights: Mapping[str, str], data_dir: str) -> tuple[ShardSpec, ...]:
@@ -81,9 +90,9 @@ def _judge_gpus(pair: SplitPair) -> dict[str, Any]:
     return {"num_gpus": gpus} if gpus else {}
 
 
-def planned(spec: ShardSpec, cluster: Mapping[str, Any]) -> PlannedShard:
+def planned(spec: ShardSpec, cluster: Mapping[str, Any], splits: Splits) -> PlannedShard:
     """The spec's line in ``plan.json``."""
-    gpus, procs = _devices(spec, cluster)
+    gpus, procs = devices(spec.model, cluster) if spec.kind == INFER else (spec.options.get("num_gpus", 0), 1)
     rows = sum(part.count for part in spec.parts)
     is_infer = spec.kind == INFER
     return PlannedShard(
@@ -98,7 +107,24 @@ def planned(spec: ShardSpec, cluster: Mapping[str, Any]) -> PlannedShard:
         num_gpus=gpus,
         num_procs=procs,
         engine=spec.engine,
+        seconds=round(_seconds(spec, splits), 1) if is_infer else 0.0,
+        place=place(spec.model, cluster) if is_infer else "",
     )
+
+
+def _seconds(spec: ShardSpec, splits: Splits) -> float:
+    prices = [splits[spec.model_abbr, part.dataset_abbr].pair.price for part in spec.parts]
+    answering = sum(price.row_seconds * part.count for price, part in zip(prices, spec.parts, strict=True))
+    return prices[0].load_seconds + answering
+
+
+def place(model: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
+    """What is asked of the cluster that decides on the kind of device: its name, the partition and the GPU type.
+
+    The device itself is known once a job has run there.
+    """
+    asked = {**(cluster.get("resources") or {}), **(model.get("run_cfg") or {})}
+    return "/".join(str(value or "") for value in (cluster.get("name"), asked.get("partition"), asked.get("gpu_type")))
 
 
 def _shard_id(kind: str, number: int, content: list[Any]) -> str:
@@ -107,14 +133,16 @@ def _shard_id(kind: str, number: int, content: list[Any]) -> str:
     return f"{kind}-{number:04d}-{codec.digest(content)[:6]}"
 
 
-def _devices(spec: ShardSpec, cluster: Mapping[str, Any]) -> tuple[int, int]:
-    if spec.kind != INFER:
-        return spec.options.get("num_gpus", 0), 1
-    run_cfg = spec.model.get("run_cfg") or {}
+def devices(model: Mapping[str, Any], cluster: Mapping[str, Any]) -> tuple[int, int]:
+    """GPUs and processes of a model's jobs.
+
+    :raises PlanError: ``run_cfg`` says what is no count.
+    """
+    run_cfg, abbr = model.get("run_cfg") or {}, str(model["abbr"])
     default = (cluster.get("resources") or {}).get("num_gpus", 0)
     return (
-        _count(spec.model_abbr, "num_gpus", run_cfg.get("num_gpus", default), least=0),
-        _count(spec.model_abbr, "num_procs", run_cfg.get("num_procs", 1), least=1),
+        _count(abbr, "num_gpus", run_cfg.get("num_gpus", default), least=0),
+        _count(abbr, "num_procs", run_cfg.get("num_procs", 1), least=1),
     )
 
 

@@ -56,7 +56,7 @@ PARAMETERS = (
         "max_num_workers",
         "integer",
         "Jobs at once",
-        "At most this many jobs of the run are alive; each dataset is also split into this many parts.",
+        "At most this many jobs of the run are alive; the work is split so that they end at about the same time.",
         OPEN,
         default=1,
         flags=("--max-num-workers",),
@@ -500,9 +500,19 @@ PARAMETERS = (
         "integer",
         "Partition size",
         "Split by size instead: no job above this cost (rows times 20 for generation, times the number of labels for "
-        "ranking). Empty: split by 'Jobs at once'.",
+        "ranking). Empty: split by expected time.",
         HOW,
         flags=("--max-partition-size",),
+        minimum=1,
+    ),
+    Parameter(
+        "target_minutes",
+        "integer",
+        "Minutes to aim at",
+        "Split the work into jobs that are expected to take no longer, their model's load included, as long as each "
+        "works longer than it loads. Empty: half an hour, or more for models that load long.",
+        HOW,
+        flags=("--target-minutes",),
         minimum=1,
     ),
     Parameter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,6 +37,21 @@ def find_tiling(parts: Iterable[KnownPart], total: int) -> tuple[KnownPart, ...]
         if reached is None or len(before) + 1 < len(reached):
             best[part.stop] = (*before, part)
     return best.get(total)
+
+
+def best_cover(parts: Iterable[KnownPart]) -> tuple[KnownPart, ...]:
+    """Of all parts that do not overlap those that hold most rows, and of such the fewest; in order.
+
+    Equal inputs in another order give the same answer.
+    """
+    ordered = sorted(parts, key=lambda part: (part.stop, part.start, part.path))
+    stops = [part.stop for part in ordered]
+    best: list[tuple[int, int, tuple[KnownPart, ...]]] = [(0, 0, ())]
+    for number, part in enumerate(ordered):
+        rows, count, before = best[bisect_right(stops, part.start, hi=number)]
+        taken = (rows + part.stop - part.start, count - 1, (*before, part))
+        best.append(max(best[-1], taken, key=lambda cover: cover[:2]))
+    return best[-1][2]
 
 
 def gaps(parts: Iterable[KnownPart], total: int) -> list[tuple[int, int]]:

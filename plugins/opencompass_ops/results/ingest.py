@@ -14,6 +14,7 @@ from opencompass_ops.results.findings import PairFinding, PartFinding, examine
 from opencompass_ops.results.rows import PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
 from opencompass_ops.results.scores import scores_of_pair
 from opencompass_ops.results.store import Store
+from opencompass_ops.results.timings import timings_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def ingest_findings(store: Store, files: LocalFiles, plan: Plan, findings: Seque
     """The same for a run directory that was examined already."""
     pairs = [_pair_rows(files, plan, finding) for finding in findings]
     store.record_run(_run_row(files, plan, cover(plan.mode, findings)), pairs)
+    store.record_timings(timings_of(files, plan, findings))
     return Ingested(
         predictions=sum(len(pair.predictions) for pair in pairs),
         scores=sum(len(pair.scores) for pair in pairs),

@@ -39,6 +39,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             evaluation_fingerprint TEXT NOT NULL, idx INTEGER NOT NULL, "row" TEXT NOT NULL, correct BOOLEAN,
             score DOUBLE PRECISION, PRIMARY KEY (evaluation_fingerprint, idx))""",
     ),
+    (
+        """CREATE TABLE timing (
+            token TEXT NOT NULL, part TEXT NOT NULL, engine TEXT NOT NULL, place TEXT NOT NULL, device TEXT NOT NULL,
+            gpus INTEGER NOT NULL, weights_bytes BIGINT NOT NULL, dataset TEXT NOT NULL, row_cost INTEGER NOT NULL,
+            items INTEGER NOT NULL, seconds DOUBLE PRECISION NOT NULL, created_at TEXT NOT NULL,
+            PRIMARY KEY (token, part))""",
+        "CREATE INDEX ix_timing_created_at ON timing (created_at)",
+    ),
 )
 
 

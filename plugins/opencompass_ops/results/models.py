@@ -6,7 +6,7 @@ twice meets its own rows and the same SQL serves SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -76,3 +76,21 @@ sample = Table(
     Column("correct", Boolean),
     Column("score", Float),
 )
+
+timing = Table(
+    "timing",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("part", Text, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("weights_bytes", BigInteger, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("row_cost", Integer, nullable=False),
+    Column("items", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("created_at", Text, nullable=False, index=True),
+)
+"""Outlives the run that it was measured in: what work costs is known better the more of it was seen."""

@@ -108,6 +108,34 @@ class SampleRow:
 
 
 @dataclass(frozen=True)
+class TimingRow:
+    """What one part took of a job, or what the job took besides.
+
+    :param token: of the job.
+    :param part: name of the part; "" for start and load of the model.
+    :param place: what was asked of the cluster that decides on the device, see ``planning.shards.place``.
+    :param device: name of the GPU, or ``cpu``.
+    :param dataset: the dataset's abbr; "" for the load.
+    :param row_cost: OpenCompass's cost of one row.
+    :param items: rows answered in that time; 1 for the load.
+    :param created_at: ISO 8601, UTC.
+    """
+
+    token: str
+    part: str
+    engine: str
+    place: str
+    device: str
+    gpus: int
+    weights_bytes: int
+    dataset: str
+    row_cost: int
+    items: int
+    seconds: float
+    created_at: str
+
+
+@dataclass(frozen=True)
 class PairRows:
     """What one pair of a run brings to the database.
 

@@ -13,7 +13,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from opencompass_ops.results import models
 from opencompass_ops.results.engine import default_url, open_engine, shown, transaction
 from opencompass_ops.results.migrations import migrate
-from opencompass_ops.results.rows import CheckpointRow, KnownPrediction, PairRows, RunRow, SampleRow, ScoreRow
+from opencompass_ops.results.rows import (
+    CheckpointRow,
+    KnownPrediction,
+    PairRows,
+    RunRow,
+    SampleRow,
+    ScoreRow,
+    TimingRow,
+)
 
 CHUNK = 500
 """Values in one IN list; SQLite refused more than 32,766 parameters in a statement."""
@@ -74,6 +82,22 @@ class Store:
         for pair in pairs:
             with transaction(self._engine, write=True) as connection:
                 _record_pair(connection, run.run_dir, pair)
+
+    def record_timings(self, timings: Sequence[TimingRow]) -> None:
+        """Write what jobs took; writing the same again changes nothing."""
+        if not timings:
+            return
+        with transaction(self._engine, write=True) as connection:
+            _upsert(connection, models.timing, timings)
+
+    def timings(self, limit: int = 20_000) -> list[TimingRow]:
+        """What jobs took, newest first.
+
+        :param limit: rows; what is older says little of what the next job takes.
+        """
+        table = models.timing
+        order = (table.c.created_at.desc(), table.c.token, table.c.part)
+        return [TimingRow(*row) for row in self._rows(select(table).order_by(*order).limit(limit))]
 
     def find_predictions(self, pair_fingerprints: Iterable[str]) -> dict[str, list[KnownPrediction]]:
         """Files that answer these pairs, newest first; only files that still exist.

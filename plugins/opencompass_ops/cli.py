@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from opencompass_ops import __version__, config_commands
+from opencompass_ops import __version__, config_commands, suite_commands
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import OpsError
 from opencompass_ops.planning.params import OF_CLUSTER, add_arguments, from_arguments
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     leaderboard.add_argument("--rows", type=int, default=50, help="at most so many rows (default 50)")
     leaderboard.set_defaults(command=_leaderboard)
     config_commands.add_commands(commands)
+    suite_commands.add_commands(commands)
     return parser
 
 

@@ -16,6 +16,7 @@ from opencompass_ops.operators.shard import ShardOperator
 from opencompass_ops.operators.slurm import SlurmOperator
 from opencompass_ops.operators.summarize import SummarizeOperator
 from opencompass_ops.planning.params import form
+from opencompass_ops.suites import read_published, versions
 
 OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator, SlurmOperator)
 """One operator per cluster kind; a kind without shards is skipped."""
@@ -65,14 +66,44 @@ Tables and plots lie in the run folder under `summary/`. A run that was stopped 
 """
 
 
+SUITE_DOC = """\
+### Evaluate a checkpoint on a suite
+Press *Trigger*, name the **checkpoint**, and *Trigger* again. What is asked, how, and in which image stands in the
+version that the suite's lead has published; only what the form shows can be set.
+"""
+
+
 def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
     """The on-demand evaluation DAG; its form comes from the one table of parameters.
 
     :param dag_id: the DAG's id.
     """
     fields = form({"config": offered(), "cluster": offered("clusters")})
+    return _build(dag_id, fields, DOC)
+
+
+def build_suite_dag(name: str) -> DAG:
+    """The DAG of a published suite: its form shows a version and what the newest one's allow-list names.
+
+    :param name: the suite's name; the DAG is called ``opencompass_suite_NAME``.
+    :raises ConfigError: no version is published.
+    """
+    known = [f"{name}@{version}" for version in reversed(versions(name))]
+    newest = read_published(known[0] if known else f"{name}@1")
+    version = {
+        "default": known[0],
+        "type": "string",
+        "enum": known,
+        "title": "Version",
+        "description": newest.title or "What is evaluated: a version that the suite's lead has published.",
+    }
+    fields = {"config": version, **form({"cluster": offered("clusters")}, newest.fields())}
+    return _build(f"opencompass_suite_{name}", fields, SUITE_DOC)
+
+
+def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str) -> DAG:
     params = {name: Param(**schema) for name, schema in fields.items()}
-    with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
+    with DAG(dag_id, schedule=None, params=params, doc_md=doc, tags=["opencompass"]) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_OTHERS_FAULTS)
         infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
         score = _stage("eval", plan, TriggerRule.ALL_DONE)

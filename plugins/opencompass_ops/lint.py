@@ -21,6 +21,8 @@ from opencompass_ops.errors import ConfigError, OpsError
 from opencompass_ops.instance import absolute
 from opencompass_ops.planning.sections import LOCAL
 from opencompass_ops.prepare import load_cluster, look_at, prepare
+from opencompass_ops.publishing import KEY as SUITE
+from opencompass_ops.suites import DRAFT
 
 _BELOW_A_CLUSTER = "clusters"
 
@@ -98,7 +100,8 @@ def _look(loaded: LoadedConfig, params: dict[str, Any], cluster: ClusterConfig |
     elif cluster:
         is_wrong = any(finding.is_error for finding in found)
         if described.is_evaluation and not is_wrong:
-            found += _as_run(loaded.path, params, database_url)
+            config = f"{loaded.path.stem}@{DRAFT}" if SUITE in loaded.values else str(loaded.path)
+            found += _as_run(config, params, database_url)
         elif described.models or described.datasets:
             found += _as_parts(loaded, described, cluster)
     return Looked(loaded.path, len(described.models), len(described.datasets), tuple(dict.fromkeys(found)))
@@ -112,9 +115,9 @@ def _as_cluster(loaded: LoadedConfig) -> list[Finding]:
     return []
 
 
-def _as_run(path: Path, params: dict[str, Any], database_url: str) -> list[Finding]:
+def _as_run(config: str, params: dict[str, Any], database_url: str) -> list[Finding]:
     """What a dry run says; its warnings are those of the plan."""
-    asked = params | {"config": str(path), "dry_run": True}
+    asked = params | {"config": config, "dry_run": True}
     try:
         prepared = prepare(asked, database_url=database_url, say=lambda line: None)
     except OpsError as error:

@@ -36,6 +36,7 @@ from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, inf
 from opencompass_ops.planning.table import LATEST
 from opencompass_ops.preview import commands
 from opencompass_ops.probing import probe
+from opencompass_ops.publishing import requested
 from opencompass_ops.reading import read_aliyun, read_config
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
@@ -102,6 +103,7 @@ def prepare(
     :param max_map_length: most shards of one stage.
     :raises InputError: one message that names each culprit and the next step.
     """
+    params = requested(params)
     asked = _asked(params, say)
     request, cluster, config = asked.request, asked.cluster, asked.config
     check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
@@ -229,7 +231,8 @@ def look_at(config: EvalConfig, cluster: ClusterConfig) -> ProbeReport:
     :raises PlanError: the probe itself could not run.
     :raises UnsureError: the cluster could not be asked.
     """
-    return probe(_probe_request(Request(), cluster, config), cluster)
+    question = _probe_request(Request(), cluster, config)
+    return complete(probe(question, cluster), question, cluster, cluster)
 
 
 def _alive(tokens: Sequence[str]) -> str:

@@ -19,6 +19,9 @@ from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.instance import absolute
 from opencompass_ops.planning.request import Request
+from opencompass_ops.publishing import KEY as SUITE
+from opencompass_ops.publishing import open_suite
+from opencompass_ops.suites import names_suite
 
 _TYPES = {
     "chat": "opencompass.models.HuggingFacewithChatTemplate",
@@ -83,9 +86,16 @@ def _aliyun_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def _loaded(request: Request, data_dir: Path) -> LoadedConfig:
     folders = _config_dirs(request)
     data = data_dir if data_dir.is_dir() else None  # a cluster's data need not be on this host
+    if names_suite(request.config):
+        return open_suite(str(request.config)).loaded()
     if request.config:
         path = find_config(request.config, folders)
-        return load([path], cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)[0]
+        loaded = load([path], cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)[0]
+        if SUITE in loaded.values:
+            raise ConfigError(
+                f"{path} is a suite; run a published version of it ({path.stem}@1), or {path.stem}@draft as it stands"
+            )
+        return loaded
     parts = Parts(
         models=request.models,
         datasets=request.datasets,

@@ -29,15 +29,18 @@ OF_CLUSTER = tuple(parameter for parameter in PARAMETERS if parameter.section ==
 BY_NAME: Mapping[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
 
 
-def form(proposals: Mapping[str, Sequence[str]] | None = None) -> dict[str, dict[str, Any]]:
+def form(
+    proposals: Mapping[str, Sequence[str]] | None = None, parameters: Sequence[Parameter] = PARAMETERS
+) -> dict[str, dict[str, Any]]:
     """For each parameter that has an effect the keyword arguments of ``airflow.sdk.Param``.
 
     :param proposals: for a parameter's name, the values that the form offers (config files, clusters).
+    :param parameters: those that the form shows.
     """
     offered = proposals or {}
     return {
         parameter.name: {**_default(parameter), **parameter.schema(offered.get(parameter.name, ()))}
-        for parameter in PARAMETERS
+        for parameter in parameters
         if parameter.is_live
     }
 

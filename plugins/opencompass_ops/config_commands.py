@@ -136,9 +136,9 @@ def _found(names: Sequence[str]) -> list[Path]:
 
 
 def _by_name(name: str) -> Path:
-    """An evaluation of this name, else the part or cluster config that has it."""
+    """An evaluation or suite of this name, else the part or cluster config that has it."""
     problems = []
-    for kind in ("", "datasets", "models", "summarizers", "clusters"):
+    for kind in ("", "suites", "datasets", "models", "summarizers", "clusters"):
         try:
             return find_config(name, kind=kind)
         except ConfigError as error:

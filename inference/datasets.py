@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from inference.loaders import LOADERS, Row, Splits
-from inference.problems import InputProblem, NotNative
+from inference.problems import InputProblem
 from inference.ranges import select
 from inference.registry import build_kwargs, check_options, section
+from inference.runs import read_runs
 from inference.sources import find_data
 
 OWN_KEYS = ("abbr", "reader_cfg", "infer_cfg", "eval_cfg", "n", "k")
@@ -21,7 +22,7 @@ OWN_KEYS = ("abbr", "reader_cfg", "infer_cfg", "eval_cfg", "n", "k")
 class Rows:
     """:param train: rows that in-context examples come from, after ``train_range``.
     :param test: rows of the test split before ``test_range``.
-    :param selected: row numbers of ``test`` that ``test_range`` leaves, in its order.
+    :param selected: row numbers of ``test`` that ``test_range`` leaves, in its order; all of them ``n`` times over.
     :param split: name of the test split, "" when the dataset has only one.
     """
 
@@ -80,8 +81,6 @@ def open_loader(dataset_cfg: dict[str, Any]) -> Callable[..., Splits]:
     :raises NotNative: there is none, or it does not know an option or several runs.
     """
     type_, options = build_kwargs(dataset_cfg, "the dataset config")
-    if dataset_cfg.get("n", 1) != 1:
-        raise NotNative(f"n is {dataset_cfg['n']}: several runs over one dataset")
     loader = LOADERS.find(type_)
     kwargs = {key: value for key, value in options.items() if key not in OWN_KEYS}
     check_options(loader, 1, kwargs, str(type_))
@@ -100,6 +99,7 @@ def _load(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
             "them anew, or compare a row with docs/datasets.md"
         ) from error
     rows = _rows(splits, section(dataset_cfg, "reader_cfg"))
+    rows = replace(rows, selected=rows.selected * read_runs(dataset_cfg).n)
     _check_columns(rows, dataset_cfg)
     return rows
 

@@ -8,10 +8,13 @@ from typing import Any
 
 from inference.claim import now
 from inference.datasets import Rows, load_rows, output_column
-from inference.envelope import details
+from inference.envelope import metrics, result
+from inference.judging import Court
 from inference.parts import Predictions, check_tiling, load_predictions
 from inference.problems import InputProblem
+from inference.runs import shares
 from inference.scoring import Scores, score
+from inference.verdicts import open_verdicts
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
@@ -39,8 +42,9 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     _check_rows(rows, predictions.entries, dataset_cfg, total)
     answered = [entry["prediction"] for entry in predictions.entries]
     prompts = [entry.get("origin_prompt") for entry in predictions.entries]
+    court = Court(open_verdicts(files), spec.data_dir)
     try:
-        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)], prompts)
+        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)], prompts, court)
     except InputProblem as problem:
         raise InputProblem(f"dataset {dataset_cfg['abbr']}: {problem}") from problem
     return _write(files, spec, token, rows, predictions, scores)
@@ -69,16 +73,23 @@ def _write(
     first = spec.parts[0]
     path = layout.result(spec.model_abbr, first.dataset_abbr)
     samples = _samples(rows, scores)
-    result: dict[str, Any] = {metric.name: metric.value for metric in scores.scored.metrics}
-    if spec.options.get(DUMP_DETAILS, True):
-        result["details"] = details(first.dataset_abbr, rows, predictions.entries, scores)
-    text = json.dumps(result, indent=4, ensure_ascii=False, default=str)
-    body = text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
+    found = result(first.dataset_abbr, rows, predictions.entries, scores)
+    if not spec.options.get(DUMP_DETAILS, True):
+        del found["details"]
+    body = _json(found)
+    for run, scored in enumerate(scores.runs):
+        for kind, judged in scored.judged.items():
+            files.write(layout.judged(spec.model_abbr, first.dataset_abbr, kind, run), _json(judged))
     files.write(layout.samples(spec.model_abbr, first.dataset_abbr), samples)
     files.write(path, body)
     manifest = _manifest(spec, token, path, body, samples, predictions, scores).to_json().encode()
     files.write(layout.manifest(path), manifest)
     return {layout.manifest(path): codec.digest_bytes(manifest)}
+
+
+def _json(content: Any) -> bytes:
+    text = json.dumps(content, indent=4, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
 
 
 def _manifest(
@@ -101,7 +112,7 @@ def _manifest(
         weights_id=spec.weights_id,
         created_at=now(),
         details={
-            "metrics": _metrics(scores),
+            "metrics": _metrics(first.dataset_abbr, scores),
             "health": _health(predictions, scores),
             "samples_sha256": codec.digest_bytes(samples),
         },
@@ -109,36 +120,41 @@ def _manifest(
 
 
 def _samples(rows: Rows, scores: Scores) -> bytes:
-    """One line per item; ``score`` is its share in the first metric, 1 for an item worth 100 percent."""
-    correct, shares = scores.scored.correct, scores.scored.scores
-    scale = 100.0 if scores.scored.metrics[0].unit == "percent" else 1.0
+    """One line per item; ``score`` is its share in the first metric, 1 for an item worth 100 percent.
+
+    Of several runs over an item, the score is their mean, and the answers are all there.
+    """
+    size = len(scores.answers) // len(scores.runs)
+    correct, means = scores.correct, shares(scores.runs)
+    scale = 100.0 if scores.runs[0].metrics[0].unit == "percent" else 1.0
     lines = []
-    for index, answer in enumerate(scores.answers):
+    for index in range(size):
+        share = means[index] if means else None
         sample = {
             "idx": index,
             "row": rows.selected[index],
-            "prediction": answer,
+            "prediction": scores.answers[index] if len(scores.runs) == 1 else scores.answers[index::size],
             "reference": scores.references[index],
-            "correct": None if correct is None else correct[index],
-            "score": shares[index] / scale if shares else None,
+            "correct": correct[index] if len(scores.runs) == 1 else None,
+            "score": None if share is None else share / scale,
         }
         lines.append(json.dumps(sample, default=str))
     return ("\n".join(lines) + "\n").encode()
 
 
-def _metrics(scores: Scores) -> list[dict[str, Any]]:
+def _metrics(abbr: str, scores: Scores) -> list[dict[str, Any]]:
     """The first metric's standard error is that of a mean of items; of the others none is known."""
-    values = [float(score) for score in scores.scored.scores]
+    values = [share for share in shares(scores.runs) if share is not None]
     return [
         {
             "name": metric.name,
             "value": metric.value,
-            "n": len(scores.answers),
+            "n": len(scores.answers) // len(scores.runs),
             "stderr": None if number else standard_error(values),
             "higher_is_better": metric.higher_is_better,
             "unit": metric.unit,
         }
-        for number, metric in enumerate(scores.scored.metrics)
+        for number, metric in enumerate(metrics(abbr, scores))
     ]
 
 
@@ -158,4 +174,5 @@ def _health(predictions: Predictions, scores: Scores) -> dict[str, int]:
         "empty_predictions": sum(not str(entry["prediction"]).strip() for entry in predictions.entries),
         "empty_answers": sum(not str(answer).strip() for answer in scores.answers),
         "truncated": predictions.truncated,
+        **({"unjudged": scores.unjudged} if scores.unjudged else {}),
     }

@@ -5,10 +5,12 @@ Metric names and what counts as correct are OpenCompass 0.5.4's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from inference.problems import InputProblem
 from inference.registry import Registry
 
 
@@ -31,12 +33,18 @@ class Scored:
     :param scores: each item's share in the first metric, in its unit, where their mean is that metric; else empty.
     :param correct: whether each item is, None when this evaluator has no right and wrong.
     :param details: what OpenCompass's evaluator of that name says of each item, None when it says nothing.
+    :param extra: what else its result says that is no number (``precisions`` of BLEU).
+    :param unjudged: by number of the item, why it got no score; the metrics are those of the others.
+    :param judged: what a judge was asked and answered, one prediction entry per item it was asked of.
     """
 
     metrics: tuple[Metric, ...]
-    scores: Sequence[float] = ()
-    correct: Sequence[bool] | None = None
+    scores: Sequence[float | None] = ()
+    correct: Sequence[bool | None] | None = None
     details: list[dict[str, Any]] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unjudged: Mapping[int, str] = field(default_factory=dict)
+    judged: Mapping[str, Any] = field(default_factory=dict)
 
 
 Evaluator = Callable[..., Scored]
@@ -44,8 +52,62 @@ Evaluator = Callable[..., Scored]
 EVALUATORS: Registry[Evaluator] = Registry("evaluator")
 """Evaluators take the post-processed predictions and the references, and their config's options by name.
 
-One that has a parameter ``rows`` or ``prompts`` is also given the dataset's rows, or what the model was asked.
+One that has a parameter of such a name is also given ``rows`` (the dataset's, the output column post-processed),
+``prompts`` (what the model was asked), ``court`` (what judges need) or ``run`` (which of ``n`` runs it scores).
 """
+
+Requirement = Callable[[dict[str, Any]], None]
+
+
+def requires(requirement: Requirement) -> Callable[[Evaluator], Evaluator]:
+    """Decorator: what must hold before anything runs.
+
+    :param requirement: is given the evaluator's options and raises InputProblem (NotNative where OpenCompass can help).
+    """
+
+    def mark(evaluator: Evaluator) -> Evaluator:
+        evaluator.requirements = [*_requirements(evaluator), requirement]  # type: ignore[attr-defined]
+        return evaluator
+
+    return mark
+
+
+def check_requirements(evaluator: Evaluator, options: dict[str, Any]) -> None:
+    """Refuse an evaluator whose requirements do not hold.
+
+    :raises InputProblem: one does not.
+    """
+    for requirement in _requirements(evaluator):
+        requirement(options)
+
+
+def _requirements(evaluator: Evaluator) -> list[Requirement]:
+    return list(getattr(evaluator, "requirements", ()))
+
+
+def package(name: str, of: str = "") -> Requirement:
+    """A requirement: that a package is installed where jobs run.
+
+    :param name: as one imports it.
+    :param of: as one installs it, when that is another name.
+    """
+
+    def check(options: dict[str, Any]) -> None:
+        if importlib.util.find_spec(name) is None:
+            raise InputProblem(f"the package {of or name} is not installed where jobs run; pip install {of or name}")
+
+    return check
+
+
+def of_many(evaluator: Evaluator) -> Evaluator:
+    """Decorator: an item's prediction may be a list of answers."""
+    evaluator.of_many = True  # type: ignore[attr-defined]
+    return evaluator
+
+
+def takes_many(evaluator: Evaluator) -> bool:
+    """Whether an item's prediction may be a list of answers."""
+    return bool(getattr(evaluator, "of_many", False))
 
 
 def percent_correct(name: str, correct: Sequence[bool], details: list[dict[str, Any]] | None = None) -> Scored:

@@ -122,3 +122,39 @@ def first_capitals(text: str) -> str:
 def capitals(text: str) -> str:
     """Every upper-case letter once, in alphabetical order."""
     return "".join(sorted(set(filter(str.isupper, text))))
+
+
+@POSTPROCESSORS.add("extract-non-reasoning-content", "extract_non_reasoning_content")
+def without_reasoning(
+    text: str,
+    think_start_token: str = "<think>",  # noqa: S107  # a mark in texts
+    think_end_token: str = "</think>",  # noqa: S107
+) -> str:
+    """What stands outside of the model's reasoning; after its end, where only that is marked."""
+    if think_start_token not in text and think_end_token in text:
+        return text.split(think_end_token)[-1].strip()
+    return re.sub(rf"{think_start_token}(.*?){think_end_token}", "", text, flags=re.DOTALL).strip()
+
+
+@POSTPROCESSORS.add("think_pred", "think_pred_postprocess")
+def after_thinking(text: str, re_pattern: str) -> str:
+    """The first group of the first match of a pattern, else the text."""
+    match = re.search(re_pattern, text)
+    return match.group(1).strip() if match else text
+
+
+@POSTPROCESSORS.add("match_answer_pattern")
+def matched(text: str, answer_pattern: str) -> str:
+    """The first group of the first match of a pattern, nothing without one."""
+    match = re.search(answer_pattern, text)
+    return match.group(1) if match else ""
+
+
+@POSTPROCESSORS.add("specific-xml-tag", "xml_tag_postprocessor")
+def tagged(text: str, tag: str) -> str:
+    """What stands in the last element of a tag, ``NO ANSWER FOUND`` without one.
+
+    :param tag: with its brackets, such as ``<conclude>``.
+    """
+    found: list[str] = re.findall(rf"{tag}(.*?)</{tag[1:-1]}>", text, re.DOTALL)
+    return found[-1].strip() if found else "NO ANSWER FOUND"

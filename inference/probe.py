@@ -28,6 +28,7 @@ from inference.identity import (
 from inference.native import Gaps, gaps, model_gap, model_scoring_gap
 from inference.problems import InputProblem, NotNative
 from inference.requests import RankingRequest, Request
+from inference.runs import read_runs
 from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
@@ -116,6 +117,8 @@ def _dataset(
         if found.loader:
             return DatasetProbe(abbr, bridge=found.loader), [_unloaded(model, abbr, found) for model in models]
         rows = load_rows(config, request.data_dir)
+        if request.limit is not None and read_runs(config).n > 1:
+            raise InputProblem(f"dataset {abbr}: limit would cut its runs (n) apart; leave it out, or use test_range")
         selected = len(rows.selected) if request.limit is None else min(request.limit, len(rows.selected))
         if not selected:
             raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")

@@ -8,27 +8,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.datasets import output_column
-from inference.evaluators import EVALUATORS, Scored
+from inference.evaluators import EVALUATORS, Scored, check_requirements, takes_many
+from inference.judging import Court
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
 from inference.problems import InputProblem, NotNative
 from inference.registry import build_kwargs, check_options, section
+from inference.runs import Runs, read_runs
 
 _Evaluate = Callable[[list[Any], list[Any], dict[str, Any]], Scored]
-_MATERIAL = ("rows", "prompts")
+_MATERIAL = ("rows", "prompts", "court", "run")
 """What evaluators are given beside predictions and references when they have such a parameter."""
+_WHERE = "eval_cfg.evaluator"
 _NOT_SCORED = "the dataset has no eval_cfg with an evaluator; add one, or run with mode infer"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """:param answers: predictions after post-processing.
-    :param references: references after post-processing.
+    """:param answers: predictions after post-processing, run after run.
+    :param references: references after post-processing, as many.
+    :param runs: what the evaluator says of each run over the dataset.
+    :param wanted: how many runs there are and how many are drawn of them.
     """
 
     answers: list[Any]
     references: list[Any]
-    scored: Scored
+    runs: list[Scored]
+    wanted: Runs
+
+    @property
+    def correct(self) -> list[bool | None]:
+        """Whether each item is, run after run; None where nothing is right or wrong."""
+        size = len(self.answers) // len(self.runs)
+        return [one for run in self.runs for one in (run.correct or [None] * size)]
+
+    @property
+    def unjudged(self) -> int:
+        """Items that got no score."""
+        return sum(len(run.unjudged) for run in self.runs)
 
 
 def check_model_scoring(model_cfg: dict[str, Any]) -> None:
@@ -47,7 +64,7 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
     try:
         eval_cfg = section(dataset_cfg, "eval_cfg")
         if "evaluator" in eval_cfg:
-            _evaluator(eval_cfg)
+            open_evaluator(eval_cfg["evaluator"], _WHERE)
         for key in ("dataset_postprocessor", "pred_postprocessor"):
             open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
         if "evaluator" in eval_cfg and not output_column(dataset_cfg):
@@ -64,44 +81,88 @@ def score(
     predictions: list[Any],
     rows: list[Row],
     prompts: list[Any] | None = None,
+    court: Court | None = None,
 ) -> Scores:
     """Score predictions against the rows they answer.
 
     References go through ``dataset_postprocessor``; predictions through the model's ``pred_postprocessor``,
-    then the dataset's, then the evaluator's own. ``pred_role`` changes nothing: OpenCompass's cut never
-    happens (its guard is never true).
+    then the dataset's, then the evaluator's own; each of several answers to one row by itself. ``pred_role``
+    changes nothing: OpenCompass's cut never happens (its guard is never true).
 
+    :param rows: of all runs, one run after the other.
     :param prompts: what the model was asked for each row, as the predictions hold it.
+    :param court: what judges need, for evaluators that ask one.
     :raises InputProblem: nothing to score, several predictions for one row, no references, or an unknown type.
     """
-    eval_cfg, column = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg)
-    if not rows:
-        raise InputProblem("there is no row to score; check test_range and limit")
+    eval_cfg, column, wanted = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg), read_runs(dataset_cfg)
+    if not rows or len(rows) % wanted.n:
+        raise InputProblem(f"{len(rows)} rows are there for {wanted.n} runs; check test_range, limit and n")
     if not column:
         raise InputProblem("reader_cfg names no output_column, so there are no references; name it, or use mode infer")
-    if any(not isinstance(prediction, (str, int, float)) for prediction in predictions):
-        raise InputProblem("a prediction is neither text nor a label; several answers per row cannot be scored yet")
-    evaluate, of_evaluator = _evaluator(eval_cfg)
-    of_dataset = open_postprocessor(eval_cfg.get("dataset_postprocessor"), "eval_cfg.dataset_postprocessor")
-    of_model = open_postprocessor(model_cfg.get("pred_postprocessor"), "the model's pred_postprocessor")
-    of_prediction = open_postprocessor(eval_cfg.get("pred_postprocessor"), "eval_cfg.pred_postprocessor")
-    references = [of_dataset(row[column]) for row in rows]
-    answers = [of_evaluator(of_prediction(of_model(prediction))) for prediction in predictions]
-    material = {"rows": rows, "prompts": prompts}
-    return Scores(answers, references, evaluate(answers, references, material))
-
-
-def _evaluator(eval_cfg: dict[str, Any]) -> tuple[_Evaluate, Callable[[str], Any]]:
-    """The evaluator with its options, and the post-processor among them (any of OpenCompass's may have one)."""
     if "evaluator" not in eval_cfg:
         raise InputProblem(_NOT_SCORED)
-    type_, options = build_kwargs(eval_cfg["evaluator"], "eval_cfg.evaluator")
-    of_evaluator = open_postprocessor(options.pop("pred_postprocessor", None), "eval_cfg.evaluator.pred_postprocessor")
+    evaluator = open_evaluator(eval_cfg["evaluator"], _WHERE)
+    reduce = _reducer(model_cfg, eval_cfg, evaluator)
+    of_dataset = open_postprocessor(eval_cfg.get("dataset_postprocessor"), "eval_cfg.dataset_postprocessor")
+    references = [of_dataset(row[column]) for row in rows]
+    answers = [reduce(prediction) for prediction in predictions]
+    shown = [{**row, column: reference} for row, reference in zip(rows, references, strict=True)]
+    material = {"rows": shown, "prompts": prompts or [None] * len(rows)}
+    runs = [
+        evaluator.evaluate(
+            wanted.of(answers, run),
+            wanted.of(references, run),
+            {**{name: wanted.of(items, run) for name, items in material.items()}, "court": court, "run": run},
+        )
+        for run in range(wanted.n)
+    ]
+    return Scores(answers, references, runs, wanted)
+
+
+def _reducer(model_cfg: dict[str, Any], eval_cfg: dict[str, Any], evaluator: Opened) -> Callable[[Any], Any]:
+    """A prediction through the post-processors of model, dataset and evaluator."""
+    of_model = open_postprocessor(model_cfg.get("pred_postprocessor"), "the model's pred_postprocessor")
+    of_dataset = open_postprocessor(eval_cfg.get("pred_postprocessor"), "eval_cfg.pred_postprocessor")
+
+    def reduce(prediction: Any) -> Any:
+        if isinstance(prediction, list) and evaluator.takes_many:
+            return [reduce(one) for one in prediction]
+        if not isinstance(prediction, (str, int, float)):
+            raise InputProblem("a prediction is neither text nor a label; this evaluator scores one answer per row")
+        return evaluator.reduce(of_dataset(of_model(prediction)))  # type: ignore[arg-type]  # labels are numbers
+
+    return reduce
+
+
+@dataclass(frozen=True)
+class Opened:
+    """:param evaluate: takes predictions, references and material.
+    :param reduce: the evaluator's own post-processor.
+    :param takes_many: whether a prediction may be a list.
+    """
+
+    evaluate: _Evaluate
+    reduce: Callable[[Any], Any]
+    takes_many: bool
+
+
+def open_evaluator(config: Any, where: str) -> Opened:
+    """An evaluator with its options; the post-processor among them (any of OpenCompass's may have one) stands apart.
+
+    :param where: the config's place, for messages.
+    :raises InputProblem: it is unknown, has options it does not take, or lacks what it requires.
+    """
+    type_, options = build_kwargs(config, where)
+    of_evaluator = open_postprocessor(options.pop("pred_postprocessor", None), f"{where}.pred_postprocessor")
     evaluator = EVALUATORS.find(type_)
     asked = [name for name in _MATERIAL if name in inspect.signature(evaluator).parameters]
     check_options(evaluator, 2, {**options, **dict.fromkeys(asked)}, f"evaluator {type_}")
+    try:
+        check_requirements(evaluator, options)
+    except InputProblem as problem:
+        raise type(problem)(f"evaluator {type_}: {problem}") from problem
 
     def evaluate(answers: list[Any], references: list[Any], material: dict[str, Any]) -> Scored:
         return evaluator(answers, references, **options, **{name: material[name] for name in asked})
 
-    return evaluate, of_evaluator
+    return Opened(evaluate, of_evaluator, takes_many(evaluator))

@@ -255,7 +255,7 @@ def test_parts_that_do_not_tile_the_dataset_are_refused(files, data_dir):
 @pytest.mark.parametrize(
     ("eval_cfg", "message"),
     [
-        ({"evaluator": {"type": "RougeEvaluator"}}, "unknown evaluator type"),
+        ({"evaluator": {"type": "TasteEvaluator"}}, "unknown evaluator type"),
         ({"evaluator": {"type": "AccEvaluator", "judge": "x"}}, "judge"),
         ({"pred_postprocessor": {"type": "nope"}}, "unknown post-processor"),
     ],

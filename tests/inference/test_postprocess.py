@@ -71,9 +71,17 @@ def test_registered_names_and_dotted_functions_are_the_same():
     assert open_postprocessor(dotted, "here") is open_postprocessor({"type": "gsm8k"}, "here")
 
 
+NEEDED = {
+    "option": {"options": "ABCD"},
+    "answer_pattern": {"answer_pattern": "is (.)"},
+    "think_pred": {"re_pattern": "is (.)"},
+    "xml": {"tag": "<b>"},
+}
+
+
 @given(st.sampled_from([name for name in POSTPROCESSORS.names() if "dataset" not in name]), st.text())
 def test_no_text_breaks_a_post_processor(name, text):
-    options = {"options": "ABCD"} if "option" in name else {}
+    options = next((options for part, options in NEEDED.items() if part in name), {})
     assert isinstance(open_postprocessor({"type": name, **options}, "here")(text), str | None)
 
 

@@ -57,6 +57,14 @@ def result(model: str, dataset: str) -> str:
     return f"results/{safe_name(model)}/{safe_name(dataset)}.json"
 
 
+def judged(model: str, dataset: str, kind: str, run: int) -> str:
+    """What a judge was asked and answered in one run over the dataset, as OpenCompass names it.
+
+    :param kind: "" of a judge alone, ``_llm_judge`` of one beside rules.
+    """
+    return f"results/{safe_name(model)}/{safe_name(dataset)}{kind}_replica{run}.json"
+
+
 def samples(model: str, dataset: str) -> str:
     """One JSON line per scored item, so that two models can be compared item by item."""
     return f"results/{safe_name(model)}/{safe_name(dataset)}.samples.jsonl"

@@ -73,7 +73,7 @@ def _verified(prediction: str, reference: Any) -> dict[str, Any]:
 
     boxed = LatexExtractionConfig(
         normalization_config=NormalizationConfig(
-            nits=False, malformed_operators=False, basic_latex=True, equations=True, boxed="all", units=True
+            nits=False, malformed_operators=False, basic_latex=True, boxed="all", units=True
         ),
         boxed_match_priority=0,
         try_extract_without_anchor=False,

@@ -1,5 +1,7 @@
 """What recorder and tests share: how models write, and how a scripted judge answers. Standard library only."""
 
+# ruff: noqa: E501, RUF001  # tables of texts, some with full-width characters
+
 from __future__ import annotations
 
 import hashlib
@@ -17,7 +19,7 @@ NUMBER_STYLES = (
     "**Final Answer:** ${0}$",
     "final answer is {0} dollars. I hope it is correct.",
     "答案是{0}。",
-    "因此，最终答案为：{0}。",  # noqa: RUF001
+    "因此，最终答案为：{0}。",
     "Let me think. 12 * 3 = 36, then 36 / 4 = 9. The total is {0} apples in all.",
     "It costs ${0}, so that is it",
     "ANSWER: {0}\nThat was easy.",
@@ -126,6 +128,11 @@ def verdict(shown: str) -> str:
     return JUDGEMENTS[hashlib.sha256(shown.encode()).digest()[0] % len(JUDGEMENTS)]
 
 
+def digest(text: str) -> str:
+    """Enough of a text's digest to tell it from others."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def grouped(number: int) -> str:
     """A number with thousands separators."""
     return f"{number:,}"
@@ -149,7 +156,7 @@ def programs(data: Path, count: int) -> list[str]:
     """Answers with code in all styles, around real solutions of HumanEval and their bodies."""
     lines = (data / "humaneval/human-eval-v2-20210705.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    short = sorted(rows, key=lambda row: len(row["canonical_solution"]) + len(row["prompt"]))[:60]
+    short = sorted(rows, key=lambda row: len(row["canonical_solution"]) + len(row["prompt"]))[:25]
     texts = []
     for number in range(count):
         row = short[number * 7 % len(short)]

@@ -12,7 +12,7 @@ from inference.evaluators import EVALUATORS, Scored, check_requirements, takes_m
 from inference.judging import Court
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
-from inference.problems import InputProblem, NotNative
+from inference.problems import InputProblem
 from inference.registry import build_kwargs, check_options, section
 from inference.runs import Runs, read_runs
 
@@ -59,7 +59,8 @@ def check_model_scoring(model_cfg: dict[str, Any]) -> None:
 def check_scoring(dataset_cfg: dict[str, Any]) -> None:
     """Refuse a dataset whose evaluator or post-processors are unknown; one that is not scored passes.
 
-    :raises NotNative: they are, or there are no references.
+    :raises NotNative: nothing native has one of them, or it needs what only OpenCompass has.
+    :raises InputProblem: one of them is malformed, or lacks a package.
     """
     try:
         eval_cfg = section(dataset_cfg, "eval_cfg")
@@ -67,12 +68,8 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
             open_evaluator(eval_cfg["evaluator"], _WHERE)
         for key in ("dataset_postprocessor", "pred_postprocessor"):
             open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
-        if "evaluator" in eval_cfg and not output_column(dataset_cfg):
-            raise NotNative("reader_cfg names no output_column, so there are no references")
-    except NotNative:
-        raise
     except InputProblem as problem:
-        raise InputProblem(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
+        raise type(problem)(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
 
 
 def score(

@@ -46,14 +46,17 @@ def judged(
     dict_postprocessor: dict[str, Any],
     keep_predictions: bool = False,
 ) -> Scored:
-    """What a judge says of each prediction, shown with the columns of ``dataset_cfg``'s rows.
+    """What a judge says of each prediction, shown with the columns of ``dataset_cfg``'s rows, else of the scored ones.
+
+    ``obj_gold``, the reference, is a column beside ``dataset_cfg``'s only, as in OpenCompass.
 
     :param keep_predictions: changes nothing, as in OpenCompass.
     """
     shown = _rows(dataset_cfg, rows, court) if dataset_cfg else rows
-    columns = [{"prediction": said, "obj_gold": wanted, "reference": wanted}
-               for said, wanted in zip(predictions, references, strict=True)]  # fmt: skip
-    asked = [{**row, **more} for row, more in zip(shown, columns, strict=True)]
+    asked = [
+        {**row, "prediction": said, "reference": wanted, **({"obj_gold": wanted} if dataset_cfg else {})}
+        for row, said, wanted in zip(shown, predictions, references, strict=True)
+    ]
     verdicts = dict(enumerate(_verdicts(asked, prompt_template, judge_cfg, court)))
     said, unjudged = _said(verdicts, judge_cfg)
     type_, options = build_kwargs(dict_postprocessor, "dict_postprocessor")

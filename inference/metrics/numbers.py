@@ -10,8 +10,9 @@ from inference.evaluators import EVALUATORS, Metric, Scored
 from inference.postprocess import POSTPROCESSORS
 from inference.problems import InputProblem
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:[,，]\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?(?<=\d)")  # noqa: RUF001
-_AROUND = " \t\r\n$€£¥￥%％°。.,，;；*"  # noqa: RUF001  # models write Chinese punctuation around numbers
+_NUMBER = re.compile(r"[-+]?(?:(?:\d{1,3}(?:[,，]\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")  # noqa: RUF001
+_BEFORE = " \t\r\n$€£¥￥*"  # models write Chinese punctuation around numbers
+_AFTER = _BEFORE + "%％°。.,，;；"  # noqa: RUF001
 
 
 def number(value: Any) -> float | None:
@@ -20,8 +21,8 @@ def number(value: Any) -> float | None:
         return None
     if isinstance(value, (int, float)):
         return float(value) if math.isfinite(value) else None
-    text = str(value).strip(_AROUND).replace("\N{MINUS SIGN}", "-")
-    sign, text = ("-", text[1:].lstrip(_AROUND)) if text.startswith("-") else ("", text)
+    text = str(value).lstrip(_BEFORE).rstrip(_AFTER).replace("\N{MINUS SIGN}", "-")
+    sign, text = ("-", text[1:].lstrip(_BEFORE)) if text.startswith("-") else ("", text)
     if not _NUMBER.fullmatch(text):
         return None
     found = float(sign + re.sub("[,，]", "", text))  # noqa: RUF001

@@ -271,7 +271,7 @@ def test_scoring_that_is_not_native_is_refused_with_the_dataset_named(files, dat
 def test_several_answers_per_row_are_refused(files, data_dir):
     spec = make_spec(data_dir)
     write_predictions(files, spec, [{"origin_prompt": "", "prediction": ["a", "b"]}] * 5)
-    with pytest.raises(InputProblem, match="several answers"):
+    with pytest.raises(InputProblem, match="one answer per row"):
         evaluate(files, spec, "token-e1")
 
 

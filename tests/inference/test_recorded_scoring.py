@@ -96,8 +96,11 @@ def test_a_post_processor_leaves_what_opencompass_leaves(record):
     assert differ == []
 
 
-@pytest.mark.parametrize("record", [*read("answers"), *read("accepted"), *read("options")],
-                         ids=lambda record: f"{record['type']}-n{record['n']}-{len(record['predictions'])}")  # fmt: skip
+def named(record):
+    return f"{record['type']}-n{record['n']}-{len(record['predictions'])}"
+
+
+@pytest.mark.parametrize("record", [*read("answers"), *read("accepted"), *read("options")], ids=named)
 def test_an_evaluator_says_what_opencompass_says(record):
     theirs = record["result"]
     if record["type"] == "EMEvaluator":  # a list made of a set there, in any order; sorted here

@@ -12,7 +12,7 @@ from inference.evaluators import EVALUATORS, Scored, check_requirements, takes_m
 from inference.judging import Court
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 from inference.registry import build_kwargs, check_options, section
 from inference.runs import Runs, read_runs
 
@@ -68,8 +68,12 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
             open_evaluator(eval_cfg["evaluator"], _WHERE)
         for key in ("dataset_postprocessor", "pred_postprocessor"):
             open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
+        if "evaluator" in eval_cfg and not output_column(dataset_cfg):
+            raise NotNative("reader_cfg names no output_column, so there are no references")
+    except NotNative:
+        raise
     except InputProblem as problem:
-        raise type(problem)(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
+        raise InputProblem(f"dataset {dataset_cfg.get('abbr', '?')}: {problem}") from problem
 
 
 def score(

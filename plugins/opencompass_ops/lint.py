@@ -13,6 +13,7 @@ from typing import Any
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.configs.bases import opencompass_configs
+from opencompass_ops.configs.custom import with_custom_datasets
 from opencompass_ops.configs.findings import Content, Finding, content, findings
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.names import dataset_abbr, model_abbr
@@ -89,7 +90,8 @@ def lint(
         config_dirs=folders,
         data_dir=data_dir if data_dir and data_dir.is_dir() else None,
     )
-    return [_look(loaded, dict(params), cluster, database_url) for loaded in read]
+    typed = [with_custom_datasets(loaded, data_dir or Path()) for loaded in read]
+    return [_look(loaded, dict(params), cluster, database_url) for loaded in typed]
 
 
 def _look(loaded: LoadedConfig, params: dict[str, Any], cluster: ClusterConfig | None, database_url: str) -> Looked:

@@ -9,6 +9,7 @@ from typing import Any
 
 from opencompass_ops.clusters.aliyun import Aliyun
 from opencompass_ops.configs.accelerate import accelerated
+from opencompass_ops.configs.custom import with_custom_datasets
 from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.options import parse_options
@@ -39,7 +40,8 @@ def read_config(request: Request, data_dir: Path) -> EvalConfig:
     :param data_dir: the folder relative data paths are resolved against; need not be on this host.
     :raises InputError: a config is not found, cannot be read, or is no evaluation.
     """
-    config = override(resolve(_loaded(request, data_dir)), request.model_overrides)
+    loaded = with_custom_datasets(_loaded(request, data_dir), data_dir)
+    config = override(resolve(loaded), request.model_overrides)
     config = replace(config, warnings=(*config.warnings, *_overruled(request)))
     if request.accelerator is None:
         return config

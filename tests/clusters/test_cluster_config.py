@@ -123,6 +123,14 @@ def test_jobs_run_this_interpreter_and_this_source_tree_by_default(repo):
     assert ClusterConfig.from_values("mine", {"code_dir": "/x"}).code_folders == ("/x",)
 
 
+def test_of_all_secrets_only_the_judges_reach_a_job_of_this_host(monkeypatch):
+    for name in ("OC_JUDGE_API_KEY", "OC_JUDGE_MODEL", "OPENAI_API_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, "x")
+    seen = ClusterConfig.from_values("mine", {}).job_environment()
+    assert {"OC_JUDGE_API_KEY", "OC_JUDGE_MODEL"} <= set(seen)
+    assert not {"OPENAI_API_KEY", "HF_TOKEN"} & set(seen)
+
+
 def test_another_host_has_its_own_python_and_pace():
     config = ClusterConfig.from_values("hpc", {"kind": "slurm", "connection_id": "hpc"})
     assert config.interpreter == "python3"

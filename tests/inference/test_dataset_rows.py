@@ -132,8 +132,8 @@ def test_an_unknown_option_is_refused_instead_of_ignored(data_dir):
     assert "nme" in refusal(config(nme="x"), data_dir)
 
 
-def test_several_runs_are_refused_instead_of_ignored(data_dir):
-    assert "n is 4" in refusal(config(n=4), data_dir)
+def test_more_drawn_than_there_are_runs_is_refused(data_dir):
+    assert "more than the 4 runs" in refusal(config(n=4, k=[2, 8]), data_dir)
 
 
 def bbh(tmp_path, examples):

@@ -123,9 +123,8 @@ def test_what_only_opencompass_can_do_is_said_of_each_pair(tmp_path, model):
     good = make_dataset(tmp_path)
     datasets = [
         good,
-        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "GenericLLMEvaluator"}}},
+        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "LMEvaluator"}}},
         {**good, "abbr": "chatty", "infer_cfg": {**good["infer_cfg"], "inferencer": {"type": "ChatInferencer"}}},
-        {**good, "abbr": "repeated", "n": 4},
         {**good, "abbr": "odd", "type": "opencompass.datasets.OddDataset"},
     ]
     report = ask(tmp_path, [model, {**model, "abbr": "vllm", "type": "opencompass.models.VLLM"}], datasets)
@@ -134,12 +133,11 @@ def test_what_only_opencompass_can_do_is_said_of_each_pair(tmp_path, model):
     unknown = "unknown {} type {!r}".format
     assert found["step-1", "sums"] == ("", "")
     assert found["vllm", "sums"] == (unknown("model", "opencompass.models.VLLM"), "")
-    assert found["step-1", "judged"] == ("", unknown("evaluator", "GenericLLMEvaluator"))
+    assert found["step-1", "judged"] == ("", unknown("evaluator", "LMEvaluator"))
     assert found["step-1", "chatty"][0].startswith(unknown("inferencer", "ChatInferencer"))
-    assert found["step-1", "repeated"] == ("n is 4: several runs over one dataset",) * 2
     assert found["step-1", "odd"][0].startswith(unknown("dataset", "opencompass.datasets.OddDataset"))
     unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge}
-    assert unloaded == {"repeated", "odd"}
+    assert unloaded == {"odd"}
     assert {pair.dataset for pair in report.requests if not pair.digest} == unloaded
     weights = {entry.abbr: entry.weights_id for entry in report.models}
     assert weights["vllm"] == weights["step-1"]

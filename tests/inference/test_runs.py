@@ -94,6 +94,11 @@ def test_a_metric_that_one_run_lacks_is_averaged_over_the_others():
 
 
 def test_a_limit_that_would_cut_runs_apart_is_refused(data):
-    request = ProbeRequest(models=(), datasets=(config(data),), data_dir="", limit=2)
+    asked = {
+        "prompt_template": {"type": "PromptTemplate", "template": "{q}"},
+        "retriever": {"type": "ZeroRetriever"},
+        "inferencer": {"type": "GenInferencer", "max_out_len": 4},
+    }
+    request = ProbeRequest(models=(), datasets=(config(data, infer_cfg=asked),), data_dir="", limit=2)
     (dataset,) = probe(request).datasets
     assert "cut its runs" in dataset.error

@@ -311,6 +311,28 @@ def judged(data: Path) -> dict:
     return found
 
 
+CUSTOM = (
+    {"path": "mcq.jsonl"}, {"path": "mcq.csv", "infer_method": "ppl"}, {"path": "qa.jsonl"}, {"path": "noanswer.jsonl"},
+    {"path": "mcq.jsonl", "abbr": "mine", "data_type": "qa"}, {"path": "meta.jsonl"},
+    {"path": "mcq.csv", "data_type": "circular-mcq"}, {"path": "mcq.csv", "data_type": "circular-mcq", "infer_method": "ppl"},
+    {"path": "meta.jsonl", "human_prompt": "{question}!", "meta_path": "other.json"},
+)  # fmt: skip
+
+
+def customs(data: Path) -> list:
+    """Dataset configs that OpenCompass makes of files without a type."""
+    with tempfile.TemporaryDirectory() as folder:
+        scripted.write_custom(Path(folder))
+        before = Path.cwd()
+        os.chdir(folder)
+        try:
+            return [
+                {"config": entry, "dataset": plain(custom.make_custom_dataset_config(dict(entry)))} for entry in CUSTOM
+            ]
+        finally:
+            os.chdir(before)
+
+
 def chances(data: Path) -> dict:
     """pass@k and G-Pass@k over a grid, and checks that compare types."""
     grid = [(n, c, k) for n in (1, 2, 4, 8, 16) for c in range(n + 1) for k in (1, 2, 4, 8, 16) if k <= n]
@@ -326,7 +348,7 @@ def chances(data: Path) -> dict:
 
 MADE = {
     "postprocessors": texts, "accepted": names, "overlap": overlap, "instructions": obeyed, "options": options_said,
-    "judges": judged, "chances": chances, "answers": numbers, "algebra": algebra,
+    "judges": judged, "chances": chances, "custom": customs, "answers": numbers, "algebra": algebra,
 }  # fmt: skip
 
 

@@ -163,3 +163,17 @@ def programs(data: Path, count: int) -> list[str]:
         code = row["canonical_solution"] if number % 2 else row["prompt"] + row["canonical_solution"]
         texts.append(CODE_STYLES[number % len(CODE_STYLES)].format(code))
     return texts
+
+
+def write_custom(folder: Path) -> None:
+    """Files of one's own, some with meta data beside them."""
+    row = {"question": "q", "A": "1", "B": "2", "C": "3", "answer": "A"}
+    (folder / "mcq.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (folder / "mcq.csv").write_text("question,A,B,D,answer\nq,1,2,3,A\n", encoding="utf-8")
+    (folder / "qa.jsonl").write_text(json.dumps({"question": "q", "hint": "h", "answer": "a"}) + "\n", encoding="utf-8")
+    (folder / "noanswer.jsonl").write_text(json.dumps({"question": "q"}) + "\n", encoding="utf-8")
+    (folder / "meta.jsonl").write_text(json.dumps({**row, "why": "w"}) + "\n", encoding="utf-8")
+    said = {"output_column": "why", "test_range": "[:5]", "bot_prompt": "So: {why}", "options": ["A", "B"]}
+    (folder / "meta.jsonl.meta.json").write_text(json.dumps(said), encoding="utf-8")
+    other = {"data_type": "qa", "abbr": "other", "evaluator_kwargs": {"x": 1}}
+    (folder / "other.json").write_text(json.dumps(other), encoding="utf-8")

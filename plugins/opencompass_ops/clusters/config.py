@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from opencompass_ops.clusters import values as v
-from opencompass_ops.clusters.environment import inherited
+from opencompass_ops.clusters.environment import inherited, judge
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.software import Conda, Container, OpenCompass
 from opencompass_ops.contract import codec
@@ -205,7 +205,7 @@ class ClusterConfig:
 
     def job_environment(self) -> dict[str, str]:
         """The whole environment of a process on this host: a short list of this process's variables, and ours."""
-        return {**inherited(os.environ), **self.variables}
+        return {**inherited(os.environ), **judge(os.environ), **self.variables}
 
 
 def _mapped(path: str, folders: Mapping[str, str]) -> str:

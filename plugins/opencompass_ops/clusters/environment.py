@@ -14,6 +14,8 @@ _NAMES = {
     "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_DATASETS_OFFLINE",
     "XDG_CACHE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 }  # fmt: skip
+_JUDGE = frozenset({"OC_JUDGE_MODEL", "OC_JUDGE_API_BASE", "OC_JUDGE_API_KEY"})
+"""OpenCompass's names; whoever sets the key where jobs are started means it for evaluations."""
 _PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "TRANSFORMERS_")
 
 
@@ -29,3 +31,8 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if (name in _NAMES or name.startswith(_PREFIXES)) and not looks_secret(name)
     }
+
+
+def judge(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which evaluations on this host reach a judge, its key among them."""
+    return {name: environ[name] for name in _JUDGE if environ.get(name)}

@@ -123,7 +123,7 @@ def test_what_only_opencompass_can_do_is_said_of_each_pair(tmp_path, model):
     good = make_dataset(tmp_path)
     datasets = [
         good,
-        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "LMEvaluator"}}},
+        {**good, "abbr": "judged", "eval_cfg": {"evaluator": {"type": "NeedleBenchOriginEvaluator"}}},
         {**good, "abbr": "chatty", "infer_cfg": {**good["infer_cfg"], "inferencer": {"type": "ChatInferencer"}}},
         {**good, "abbr": "odd", "type": "opencompass.datasets.OddDataset"},
     ]
@@ -133,7 +133,7 @@ def test_what_only_opencompass_can_do_is_said_of_each_pair(tmp_path, model):
     unknown = "unknown {} type {!r}".format
     assert found["step-1", "sums"] == ("", "")
     assert found["vllm", "sums"] == (unknown("model", "opencompass.models.VLLM"), "")
-    assert found["step-1", "judged"] == ("", unknown("evaluator", "LMEvaluator"))
+    assert found["step-1", "judged"] == ("", unknown("evaluator", "NeedleBenchOriginEvaluator"))
     assert found["step-1", "chatty"][0].startswith(unknown("inferencer", "ChatInferencer"))
     assert found["step-1", "odd"][0].startswith(unknown("dataset", "opencompass.datasets.OddDataset"))
     unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge}

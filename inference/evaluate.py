@@ -17,7 +17,7 @@ from inference.scoring import Scores, score
 from inference.verdicts import open_verdicts
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.records import UNANSWERED, Manifest
 from opencompass_ops.contract.spec import DUMP_DETAILS, ShardSpec
 
 
@@ -115,6 +115,7 @@ def _manifest(
             "metrics": _metrics(first.dataset_abbr, scores),
             "health": _health(predictions, scores),
             "samples_sha256": codec.digest_bytes(samples),
+            **({UNANSWERED: scores.unanswered} if scores.unanswered else {}),
         },
     )
 

@@ -35,6 +35,7 @@ class Scored:
     :param details: what OpenCompass's evaluator of that name says of each item, None when it says nothing.
     :param extra: what else its result says that is no number (``precisions`` of BLEU).
     :param unjudged: by number of the item, why it got no score; the metrics are those of the others.
+    :param unanswered: how many of these another try may give one.
     :param judged: what a judge was asked and answered, one prediction entry per item it was asked of.
     """
 
@@ -44,6 +45,7 @@ class Scored:
     details: list[dict[str, Any]] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     unjudged: Mapping[int, str] = field(default_factory=dict)
+    unanswered: int = 0
     judged: Mapping[str, Any] = field(default_factory=dict)
 
 

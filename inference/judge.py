@@ -113,6 +113,16 @@ def open_judge(judge_cfg: Any, environ: Mapping[str, str] = os.environ) -> Judge
     )
 
 
+def judge_of_environment(evaluator: Any, environ: Mapping[str, str] = os.environ) -> str:
+    """Who judges for an evaluator's config that leaves it to the environment; "" where it names a judge or has none."""
+    if not isinstance(evaluator, dict):
+        return ""
+    open_ = "judge_cfg" in evaluator and not evaluator["judge_cfg"]
+    if open_:
+        return environ.get("OC_JUDGE_MODEL", "")
+    return judge_of_environment(evaluator.get("llm_evaluator"), environ)
+
+
 def _settings(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a request says beside model and messages; what the config leaves open, the server decides."""
     reasons = any(name in model for name in _REASONING)

@@ -10,7 +10,7 @@ import platform
 import sys
 import traceback
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inference.build import build_requests, model_family
@@ -25,8 +25,10 @@ from inference.identity import (
     weights_identity,
     weights_size,
 )
+from inference.judge import judge_of_environment
 from inference.native import Gaps, gaps, model_gap, model_scoring_gap
 from inference.problems import InputProblem, NotNative
+from inference.registry import section
 from inference.requests import RankingRequest, Request
 from inference.runs import read_runs
 from inference.sizes import check_dataset_sizes, check_model_sizes
@@ -122,7 +124,8 @@ def _dataset(
         selected = len(rows.selected) if request.limit is None else min(request.limit, len(rows.selected))
         if not selected:
             raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")
-        pairs = [_pair(model, config, found, digests, rows, request.limit) for model in models]
+        judge = judge_of_environment(section(config, "eval_cfg").get("evaluator"))
+        pairs = [replace(_pair(model, config, found, digests, rows, request.limit), judge=judge) for model in models]
         bridged = {pair.model for pair in pairs if pair.bridge}
         native = [model for model in models if model["abbr"] not in bridged]
         if native:

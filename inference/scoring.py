@@ -47,6 +47,11 @@ class Scores:
         """Items that got no score."""
         return sum(len(run.unjudged) for run in self.runs)
 
+    @property
+    def unanswered(self) -> int:
+        """Those of them that another try may give one."""
+        return sum(run.unanswered for run in self.runs)
+
 
 def check_model_scoring(model_cfg: dict[str, Any]) -> None:
     """Refuse a model whose ``pred_postprocessor`` is unknown.

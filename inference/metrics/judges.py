@@ -67,7 +67,8 @@ def judged(
     details = [_detail(verdicts[item], said.get(item), references[item]) for item in verdicts]
     scores = [None if one is None else 100.0 * one for one in correct]
     metrics = (*graded, *_coverage(len(said), len(verdicts)))
-    return Scored(metrics, scores, correct, details, unjudged=unjudged, judged={"": entries(verdicts, references)})
+    judgements = {"": entries(verdicts, references)}
+    return Scored(metrics, scores, correct, details, {}, unjudged, len(unjudged), judgements)
 
 
 def _rows(dataset_cfg: dict[str, Any], rows: list[Row], court: Court) -> list[Row]:
@@ -179,6 +180,7 @@ def cascade(
         details,
         {"cascade_stats": _stats(details, said, known, parallel)},
         unjudged,
+        len(unjudged),
         {"_llm_judge": entries(dict(enumerate(verdicts.values())), [references[item] for item in doubtful])},
     )
 

@@ -14,8 +14,13 @@ from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import ProbeReport
-from opencompass_ops.contract.records import Manifest
-from opencompass_ops.planning.fingerprint import engine_identity, evaluation_fingerprint, pair_fingerprint
+from opencompass_ops.contract.records import UNANSWERED, Manifest
+from opencompass_ops.planning.fingerprint import (
+    engine_identity,
+    evaluation_fingerprint,
+    pair_fingerprint,
+    scorer_identity,
+)
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
 from opencompass_ops.results.store import Store
 
@@ -43,7 +48,7 @@ def look_up(config: EvalConfig, report: ProbeReport, store: Store, run_dir: Path
     pairs, evaluations = set(), set()
     for request in report.requests:
         model, dataset = models[request.model], datasets[request.dataset]
-        engine, scorer = engine_identity(request.bridge, report), engine_identity(request.eval_bridge, report)
+        engine, scorer = engine_identity(request.bridge, report), scorer_identity(request, report)
         pair = pair_fingerprint(model, probed[request.model], dataset, request.digest, engine)
         pairs.add(pair)
         evaluations.add(evaluation_fingerprint(pair, dataset, model, scorer))
@@ -117,7 +122,7 @@ def _results(wanted: set[str], store: Store, run_dir: Path | None) -> dict[str, 
     known: dict[str, str] = {}
     for path in [*_manifested(run_dir, "results"), *map(Path, indexed.values())]:
         manifest = _checked(path)
-        if manifest is not None and manifest.fingerprint in wanted:
+        if manifest is not None and manifest.fingerprint in wanted and not manifest.details.get(UNANSWERED):
             known.setdefault(manifest.fingerprint, str(path))
     return known
 

@@ -88,6 +88,7 @@ class RequestProbe:
         renders them.
     :param bridge: why only OpenCompass can answer, "" when we can.
     :param eval_bridge: why only OpenCompass can score, "" when we can.
+    :param judge: who judges, where the environment of the jobs says so and not the config.
     """
 
     model: str
@@ -95,6 +96,7 @@ class RequestProbe:
     digest: str
     bridge: str = ""
     eval_bridge: str = ""
+    judge: str = ""
 
 
 @dataclass(frozen=True)

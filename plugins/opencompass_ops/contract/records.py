@@ -7,6 +7,9 @@ from typing import Any
 
 from opencompass_ops.contract import ENGINE_REVISION, codec
 
+UNANSWERED = "unanswered"
+"""In the details of a result's manifest: items that a judge gave no answer to, which a later run asks again."""
+
 PHASES = ("starting", "loading", "running", "writing", "done")
 """Heartbeat phases in order: process up, weights loading, items answered, files written, finished."""
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from opencompass_ops.contract import ENGINE_REVISION, EVALUATION_REVISION, codec
-from opencompass_ops.contract.probe import ModelProbe, ProbeReport
+from opencompass_ops.contract.probe import ModelProbe, ProbeReport, RequestProbe
 
 RANKING = frozenset({"PPLInferencer", "LLInferencer"})
 """Inferencers that generate nothing, so that no limit or stop of generation touches them."""
@@ -52,6 +52,12 @@ def engine_identity(bridge: str, report: ProbeReport) -> str:
     return f"opencompass {report.versions.get('opencompass', '')}" if bridge else ""
 
 
+def scorer_identity(asked: RequestProbe, report: ProbeReport) -> str:
+    """Who scores, and who judges where the environment says so; "" for this project's engine alone."""
+    engine = engine_identity(asked.eval_bridge, report)
+    return f"{engine} judge {asked.judge}" if asked.judge else engine
+
+
 def pair_fingerprint(
     model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str, engine: str = ""
 ) -> str:
@@ -87,7 +93,7 @@ def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping
     :param pair: fingerprint of the pair.
     :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
     :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
-    :param engine: see :func:`engine_identity`.
+    :param engine: see :func:`scorer_identity`.
     """
     postprocessors = _table(model, "pred_postprocessor")
     return codec.digest(

@@ -12,7 +12,7 @@ from opencompass_ops.contract.spec import DUMP_DETAILS, NATIVE, OPENCOMPASS, Par
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
 from opencompass_ops.planning.costs import CostModel, Work, learn
-from opencompass_ops.planning.fingerprint import engine_identity, pair_fingerprint
+from opencompass_ops.planning.fingerprint import engine_identity, pair_fingerprint, scorer_identity
 from opencompass_ops.planning.packing import Cost
 from opencompass_ops.planning.pairs import Pair, Price, SplitPair, make_pair, refuse_shared_names, split
 from opencompass_ops.planning.partition import GEN_TASK_COEF, Partitioner, Range, Size, row_cost
@@ -165,7 +165,7 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
             begun = given.begun.get((group.model, name), ())
             price = _price(given, facts, model, dataset, OPENCOMPASS if asked.bridge else NATIVE)
             pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known, begun, price)
-            scorer = engine_identity(asked.eval_bridge, given.probe)
+            scorer = scorer_identity(asked, given.probe)
             pairs.append(replace(pair, bridge=asked.bridge, eval_bridge=asked.eval_bridge, scorer=scorer))
     return tuple(pairs)
 

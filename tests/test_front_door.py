@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -105,6 +106,22 @@ def test_details_are_left_out_of_results_on_request(world: SmallWorld):
     prepared, report = world.evaluate(world.config(), dump_eval_details=False)
     assert not report.failures
     assert "details" not in LocalFiles(prepared.run_dir).read(layout.result("tiny", "sums")).decode()
+
+
+def test_a_station_gets_each_score_once_unless_it_shall_be_overwritten(world: SmallWorld):
+    world.rows(40)
+    said = {"max_partition_size": 400, "station_path": "station"}
+    first, _ = world.evaluate(world.config(), **said)
+    file = world.folder / "station" / "sums" / "tiny.json"
+    entry = json.loads(file.read_text())
+    assert entry["results"] == json.loads(LocalFiles(first.run_dir).read(layout.result("tiny", "sums")))
+    assert [answer["prediction"] for answer in entry["predictions"]] == [str(n + 1) for n in range(40)]
+    assert (entry["cfg"]["models"]["abbr"], entry["cfg"]["datasets"]["abbr"]) == ("tiny", "sums")
+    file.write_text("{}")
+    world.evaluate(world.config(), **said)
+    assert file.read_text() == "{}"
+    world.evaluate(world.config(), **said, station_overwrite=True)
+    assert json.loads(file.read_text()) == entry
 
 
 def test_run_py_is_the_command_line_and_fails_when_anything_failed(world: SmallWorld, repo: Path):

@@ -78,7 +78,7 @@ def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
 
     :param dag_id: the DAG's id.
     """
-    fields = form({"config": offered(), "cluster": offered("clusters")})
+    fields = form({"config": offered(), "cluster": offered("clusters"), "eval_cluster": offered("clusters")})
     return _build(dag_id, fields, DOC)
 
 

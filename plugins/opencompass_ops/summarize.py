@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 
 def summarize(run_dir: str | Path, *, database_url: str) -> Report:
-    """Write tables and plots, store every score, and say what is missing.
+    """Write tables and plots, store every score, in a results station too where one is named, and say what is missing.
 
     :param run_dir: a run directory with a plan.
     :param database_url: SQLAlchemy URL of the results database.
     """
+    from opencompass_ops.instance import absolute
     from opencompass_ops.results.report import report
+    from opencompass_ops.results.station import save_to_station
     from opencompass_ops.results.store import Store
 
     files = LocalFiles(run_dir)
     plan = Plan.from_json(files.read(layout.PLAN))
-    return report(files, plan, Store.open(database_url))
+    made = report(files, plan, Store.open(database_url))
+    if plan.params.get("station_path"):
+        station = absolute(str(plan.params["station_path"]))
+        save_to_station(files, plan, station, overwrite=bool(plan.params.get("station_overwrite")))
+    return made

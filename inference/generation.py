@@ -13,7 +13,7 @@ from transformers.generation.stopping_criteria import StoppingCriteria, Stopping
 from inference.batches import pieces
 from inference.build import LM
 from inference.problems import InputProblem
-from inference.requests import GenerationRequest
+from inference.requests import GenerationRequest, Prompt
 from inference.tokens import Tokens
 
 
@@ -93,6 +93,7 @@ class Generation:
     :param requests: one per item of the part.
     :param decoding: how to continue.
     :param at_once: most rows of one call of the model, None for a whole batch.
+    :param with_lengths: whether entries say how long prompt and answer are, in tokens.
     """
 
     def __init__(
@@ -102,8 +103,11 @@ class Generation:
         requests: Sequence[GenerationRequest],
         decoding: Decoding,
         at_once: Union[int, None] = None,
+        *,
+        with_lengths: bool = False,
     ) -> None:
         self._model = model
+        self._with_lengths = with_lengths
         self._tokens = tokens
         self._requests = requests
         self._decoding = decoding
@@ -126,7 +130,25 @@ class Generation:
         each = len(outputs) // len(batch)
         texts = [self._text(output) for output in outputs]
         groups = [texts[number * each : (number + 1) * each] for number in range(len(batch))]
-        return [_entry(self._requests[item], group) for item, group in zip(batch, groups, strict=True)]
+        return [self._entry(self._requests[item], group) for item, group in zip(batch, groups, strict=True)]
+
+    def _entry(self, request: GenerationRequest, texts: list[str]) -> dict[str, Any]:
+        entry = _entry(request, texts)
+        return {**entry, **self._lengths(request.prompt, texts)} if self._with_lengths else entry
+
+    def _lengths(self, prompt: Prompt, texts: list[str]) -> dict[str, Any]:
+        """As OpenCompass's ``--dump-res-length`` has them: of the text as it stands, special tokens included."""
+        count = self._tokens.count
+        answers = [count(text) for text in texts]
+        turns = (
+            [prompt]
+            if isinstance(prompt, str)
+            else [str(turn.get("prompt", turn.get("content", ""))) for turn in prompt]
+        )
+        return {
+            "res_length": answers[0] if len(answers) == 1 else answers,
+            "all_input_length": sum(map(count, turns)),
+        }
 
     def _generate(self, items: Sequence[int], width: int) -> list[list[int]]:
         rows = [self._encoded[item] for item in items]

@@ -24,7 +24,7 @@ from inference.requests import GenerationRequest, RankingRequest
 from inference.timing import Timing
 from inference.tokens import Tokens, load_tokens
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_RES_LENGTH, Part, ShardSpec
 
 READY = "Starting inference process"
 """OpenCompass's words once the model is loaded; people and log watchers look for them."""
@@ -99,7 +99,8 @@ def _open_part(spec: ShardSpec, part: Part, model: Any, tokens: Tokens) -> Answe
     if generations:
         seed = f"{part.pair_fingerprint}:{part.start}"
         decoding = read_decoding(spec.model, part.dataset["infer_cfg"]["inferencer"], seed)
-        return Generation(model, tokens, generations, decoding, at_once)
+        with_lengths = bool(spec.options.get(DUMP_RES_LENGTH))
+        return Generation(model, tokens, generations, decoding, at_once, with_lengths=with_lengths)
     rankings = [request for request in requests if isinstance(request, RankingRequest)]
     return Ranking(model, tokens, rankings, batch_size(spec, part), at_once)
 

@@ -89,6 +89,20 @@ def test_several_answers_per_prompt_are_a_list(loaded):
     assert [len(answer) for answer in answers] == [3, 3]
 
 
+def test_lengths_are_counted_of_the_text_as_it_stands(loaded):
+    from inference.generation import Generation, read_decoding
+
+    turns = [{"role": "HUMAN", "prompt": "red dog"}, {"role": "BOT", "prompt": "blue"}]
+    decoding = read_decoding({"abbr": "tiny", "max_out_len": 8, "generation_kwargs": {}}, {}, "seed")
+    requests = [GenerationRequest(0, "red dog"), GenerationRequest(1, turns)]
+    plain, told = (Generation(*loaded, requests, decoding, with_lengths=with_) for with_ in (False, True))
+    count = loaded[1].count
+    assert "res_length" not in plain.answer([0])[0]
+    one, two = told.answer([0, 1])
+    assert (one["res_length"], one["all_input_length"]) == (count(one["prediction"]), count("red dog"))
+    assert two["all_input_length"] == count("red dog") + count("blue")
+
+
 def test_an_unknown_generation_setting_is_refused(loaded):
     with pytest.raises(InputProblem, match="generation_kwargs"):
         generate(loaded, ["red"], generation_kwargs={"temprature": 3.0})

@@ -41,7 +41,7 @@ FLAGS: list[tuple[list[str], str, Any]] = [
     (["--retry", "5"], "retry", 5),
     (["--dump-eval-details"], "dump_eval_details", True),
     (["--dump-eval-details", "False"], "dump_eval_details", False),
-    (["--dump-res-length"], "dump_res_length", WARNS),
+    (["--dump-res-length"], "dump_res_length", True),
     (["--analysis-repeat"], "analysis_repeat", REFUSED),
     (["--dump-extract-rate"], "dump_extract_rate", WARNS),
     (["-sp", "/station"], "station_path", "/station"),

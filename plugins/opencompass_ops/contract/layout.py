@@ -11,6 +11,7 @@ from __future__ import annotations
 PLAN = "plan.json"
 PROBE = "probe.json"
 COVERAGE = "summary/coverage.json"
+IDENTITIES = "identities.json"
 
 
 def safe_name(name: str) -> str:

@@ -17,6 +17,9 @@ NATIVE = "native"
 OPENCOMPASS = "opencompass"
 """OpenCompass's own task modules, run by the job in an interpreter that has them."""
 
+DUMP_RES_LENGTH = "dump_res_length"
+"""Option of an inference: True adds the lengths of prompts and answers in tokens."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -61,7 +61,14 @@ def scorer_identity(asked: RequestProbe, report: ProbeReport) -> str:
 def pair_fingerprint(
     model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str, engine: str = ""
 ) -> str:
-    """Identity of all predictions of model x dataset.
+    """Identity of all predictions of model x dataset; arguments as :func:`pair_identity` takes them."""
+    return codec.digest(pair_identity(model, probe, dataset, requests, engine))
+
+
+def pair_identity(
+    model: Mapping[str, Any], probe: ModelProbe, dataset: Mapping[str, Any], requests: str, engine: str = ""
+) -> dict[str, Any]:
+    """What :func:`pair_fingerprint` is the digest of, by name: so that people can be told what changed.
 
     :param model: the resolved model config.
     :param probe: identity of its weights and tokenizer.
@@ -69,17 +76,15 @@ def pair_fingerprint(
     :param requests: digest of every rendered request, in order; of the rows, where OpenCompass renders them.
     :param engine: see :func:`engine_identity`.
     """
-    return codec.digest(
-        {
-            **(_bridged(model, dataset, engine) if engine else {}),
-            "engine_revision": ENGINE_REVISION,
-            "weights": probe.weights_id,
-            "tokenizer": probe.tokenizer_id,
-            "requests": requests,
-            "dtype": _dtype(_table(model, "model_kwargs")),
-            "decoding": _decoding(model, _table(_table(dataset, "infer_cfg"), "inferencer")),
-        }
-    )
+    return {
+        **(_bridged(model, dataset, engine) if engine else {}),
+        "engine_revision": ENGINE_REVISION,
+        "weights": probe.weights_id,
+        "tokenizer": probe.tokenizer_id,
+        "requests": requests,
+        "dtype": _dtype(_table(model, "model_kwargs")),
+        "decoding": _decoding(model, _table(_table(dataset, "infer_cfg"), "inferencer")),
+    }
 
 
 def part_fingerprint(pair: str, start: int, stop: int) -> str:

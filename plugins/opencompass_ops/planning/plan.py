@@ -8,7 +8,7 @@ from typing import Any
 
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
-from opencompass_ops.contract.spec import DUMP_DETAILS, NATIVE, OPENCOMPASS, Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, DUMP_RES_LENGTH, NATIVE, OPENCOMPASS, Part, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
 from opencompass_ops.planning.costs import CostModel, Work, learn
@@ -136,7 +136,9 @@ def make_plan(given: PlanInput) -> PlanOutput:
     )
     results = _known_results(given, splits)
     scored = [pair for pair in splits if pair.pair.key not in results] if request.mode in ("all", "eval") else []
-    evaluations = _without_details(request, eval_specs(scored, weights, given.data_dir))
+    infer = _with_option(infer, DUMP_RES_LENGTH, request.dump_res_length or None)
+    evaluations = eval_specs(scored, weights, given.data_dir)
+    evaluations = _with_option(evaluations, DUMP_DETAILS, None if request.dump_eval_details else False)
     refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
     return PlanOutput(
         plan=_plan(given, facts, by_key, infer, evaluations),
@@ -249,10 +251,9 @@ def _plan(
     )
 
 
-def _without_details(request: Request, specs: tuple[ShardSpec, ...]) -> tuple[ShardSpec, ...]:
-    if request.dump_eval_details:
-        return specs
-    return tuple(replace(spec, options={**spec.options, DUMP_DETAILS: False}) for spec in specs)
+def _with_option(specs: tuple[ShardSpec, ...], option: str, value: bool | None) -> tuple[ShardSpec, ...]:
+    """The specs with an option of the request; None where it is the usual one."""
+    return specs if value is None else tuple(replace(spec, options={**spec.options, option: value}) for spec in specs)
 
 
 def _eval_cluster(given: PlanInput) -> Mapping[str, Any]:

@@ -78,6 +78,7 @@ class Request:
     target_minutes: int | None = None
     retry: int = 2
     dump_eval_details: bool = True
+    dump_res_length: bool = False
     station_path: str | None = None
     station_overwrite: bool = False
     config_verbose: bool = False

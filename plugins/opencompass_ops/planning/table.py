@@ -534,6 +534,15 @@ PARAMETERS = (
         flags=("--dump-eval-details",),
     ),
     Parameter(
+        "dump_res_length",
+        "boolean",
+        "Lengths in predictions",
+        "Say of each answer that is generated how many tokens it and its prompt have.",
+        HOW,
+        default=False,
+        flags=("--dump-res-length",),
+    ),
+    Parameter(
         "station_path",
         "string",
         "Results station",
@@ -595,16 +604,6 @@ PARAMETERS = (
         default=False,
         flags=("--dump-extract-rate",),
         dead="OpenCompass never comes to the place that counts them; every result's manifest counts empty answers",
-    ),
-    Parameter(
-        "dump_res_length",
-        "boolean",
-        "Dump res length",
-        "Write the lengths of answers in tokens.",
-        UNUSED,
-        default=False,
-        flags=("--dump-res-length",),
-        dead="predictions carry no lengths yet; count them with the tokenizer from the prediction files",
     ),
     Parameter(
         "min_out_len",

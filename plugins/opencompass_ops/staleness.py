@@ -1,0 +1,139 @@
+"""What a run directory that is used again holds of other requests: told in words, and put out of the way.
+
+OpenCompass believes a prediction by its name. Here one that answers another request is not used, and people want to
+know why: so each run directory remembers what its fingerprints were made of (``identities.json``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.records import Manifest
+
+Identity = Mapping[str, Any]
+
+STALE = ".stale"
+"""Put behind the name of a prediction that answers another request: no tool reads it by mistake, and nothing is lost."""
+
+_MANIFEST = ".manifest.json"
+_WORDS = {
+    "weights": "weights",
+    "tokenizer": "tokenizer",
+    "prompt": "prompt",
+    "dtype": "dtype",
+    "engine": "engine",
+    "engine_revision": "revision of the engine",
+    "config": "settings that OpenCompass's own engine reads",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What this request asks of a model x dataset.
+
+    :param fingerprint: of the pair.
+    :param identity: what it is the digest of, and ``prompt`` and ``rows`` to tell changes of requests apart.
+    """
+
+    model: str
+    dataset: str
+    fingerprint: str
+    identity: Identity
+
+
+def describe_stale(run_dir: Path, wanted: list[Wanted]) -> list[str]:
+    """One line for each pair of which the folder holds only answers to another request, and what has changed."""
+    found = {(manifest.model, manifest.dataset): manifest for _, manifest in _manifests(run_dir)}
+    current = {
+        (m.model, m.dataset) for _, m in _manifests(run_dir) for w in wanted if w.fingerprint == m.pair_fingerprint
+    }
+    known = read_identities(LocalFiles(run_dir))
+    lines = []
+    for pair in wanted:
+        key = (pair.model, pair.dataset)
+        manifest = found.get(key)
+        if manifest is None or key in current:
+            continue
+        changed = changes(known.get(manifest.pair_fingerprint), pair.identity)
+        lines.append(
+            f"{pair.model}/{pair.dataset}: what lies in the folder was answered otherwise ({changed}), not used"
+        )
+    return lines
+
+
+def changes(before: Identity | None, now: Identity) -> str:
+    """What differs, in words; ``before`` is None where nobody wrote it down."""
+    if before is None:
+        return "by a run that did not write down what it asked"
+    said = [words for key, words in _WORDS.items() if before.get(key) != now.get(key)]
+    if before.get("rows") != now.get("rows"):
+        said.append(f"range: {before.get('rows')} rows, now {now.get('rows')}")
+    elif before.get("requests") != now.get("requests") and "prompt" not in said:
+        said.append("data, or the template around the prompts")
+    decoding = _differing(before.get("decoding") or {}, now.get("decoding") or {})
+    if decoding:
+        said.append(f"decoding: {', '.join(decoding)}")
+    return "; ".join(said) or "something that has no name"
+
+
+def read_identities(files: LocalFiles) -> dict[str, Any]:
+    """By pair fingerprint, what it was made of."""
+    try:
+        return dict(json.loads(files.read(layout.IDENTITIES)))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def write_identities(files: LocalFiles, wanted: list[Wanted]) -> None:
+    """Add those of this request to what the folder knows."""
+    known = read_identities(files) | {pair.fingerprint: dict(pair.identity) for pair in wanted}
+    files.write(layout.IDENTITIES, json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+def set_aside(files: LocalFiles, plan: Plan) -> list[str]:
+    """Rename predictions of the planned pairs that are none of their parts; returns their names.
+
+    OpenCompass's tools would read them: a whole file goes before parts, and parts are read until a number is missing.
+    """
+    parts = {(pair.model, part) for pair in plan.pairs for part in pair.parts}
+    pairs = {(pair.model, pair.dataset) for pair in plan.pairs}
+    moved = []
+    for path, manifest in _manifests(files.root):
+        name = (path.parent.name, path.stem)
+        is_a_part = re.fullmatch(rf"{re.escape(manifest.dataset)}(_\d+)?", path.stem)
+        if (manifest.model, manifest.dataset) in pairs and name not in parts and is_a_part and path.exists():
+            path.replace(path.with_name(path.name + STALE))
+            Path(layout.manifest(str(path))).unlink()
+            moved.append("/".join(name))
+    return moved
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str] | list[str]:
+    """Names of settings that differ, one level down where both are tables."""
+    names = []
+    for key in sorted({*before, *now}):
+        one, other = before.get(key), now.get(key)
+        if one == other:
+            continue
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            names += _differing(one, other)
+        else:
+            names.append(key)
+    return names
+
+
+def _manifests(run_dir: str | Path) -> Iterator[tuple[Path, Manifest]]:
+    """Prediction file and manifest, of those that can be read."""
+    for path in sorted(Path(run_dir).glob(f"predictions/*/*{_MANIFEST}")):
+        try:
+            yield path.with_name(path.name.removesuffix(_MANIFEST) + ".json"), Manifest.from_json(path.read_bytes())
+        except (OSError, codec.SchemaError):
+            continue

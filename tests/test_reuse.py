@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,36 @@ def test_going_on_in_a_run_directory_infers_what_is_missing_and_nothing_else(wor
     assert world.predictions(first.run_dir) == before
     assert not report.failures
     assert jobs(world.prepare(config, reuse="latest")) == (0, 0)
+
+
+CHANGES = {
+    "prompt": (("{question}", "Q: {question}"), r"prompt\)"),
+    "decoding": (("max_out_len=4", "max_out_len=5"), r"decoding: max_out_len\)"),
+    "range": (("reader_cfg=dict(", "reader_cfg=dict(test_range='[:32]', "), r"range: 64 rows, now 32\)"),
+}
+
+
+def test_a_stale_prediction_is_made_again_and_the_plan_says_what_changed(world: SmallWorld):
+    world.rows(64)
+    first, _ = world.evaluate(world.config(), max_num_workers=3)
+    said = "tiny/sums: what lies in the folder was answered otherwise ("
+    assert said not in world.prepare(world.config(), reuse="latest", dry_run=True).text
+    for what, (change, words) in CHANGES.items():
+        changed = world.prepare(world.config(None, change, name="changed"), reuse="latest", dry_run=True)
+        assert re.search(re.escape(said) + words, changed.text), what
+        assert jobs(changed) == (1, 1)
+    world.rows(64, first=1)
+    assert said + "data, or the template" in world.prepare(world.config(), reuse="latest", dry_run=True).text
+    world.rows(64)
+    world.checkpoint("tiny", weights=b"other678")
+    second, report = world.evaluate(world.config(), reuse="latest")
+    assert said + "weights)" in second.text
+    assert jobs(second) == (1, 1)
+    assert not report.failures
+    # OpenCompass would read parts of before beside what is there now.
+    assert [name for name in world.predictions(first.run_dir) if name.endswith(".json")] == ["sums.json"]
+    assert len(list((first.run_dir / "predictions" / "tiny").glob("sums_?.json.stale"))) == 3
+    assert said not in world.prepare(world.config(), reuse="latest", dry_run=True).text
 
 
 def test_a_damaged_prediction_file_is_inferred_again_and_never_scored(world: SmallWorld):

@@ -42,6 +42,7 @@ from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
 from opencompass_ops.run_folder import claim_run_dir
+from opencompass_ops.staleness import describe_stale, set_aside, wanted_pairs, write_identities
 
 Say = Callable[[str], None]
 
@@ -120,12 +121,16 @@ def prepare(
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir)
         costs = learned_costs(store)
+    wanted = wanted_pairs(config, report)
+    stale = describe_stale(reused_dir, wanted) if reused_dir else []
+    asked = replace(asked, config=replace(config, warnings=(*config.warnings, *stale)))
     seed = _plan_input(asked, params, report, known, max_map_length)
     seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir))
     output, folder = _claim(seed, cluster, work_dir, reused_dir, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
         _write(output, folder, report, config)
+        write_identities(LocalFiles(folder), wanted)
     shown = commands(output) if request.dry_run else {}
     return Prepared(plan=output.plan, text=describe(output, shown), dry_run=request.dry_run)
 
@@ -357,6 +362,7 @@ def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalCo
     for spec in output.specs:
         files.write(layout.shard_spec(spec.id), spec.to_json())
     adopt(files, output)
+    set_aside(files, output.plan)
     _disown_results(files, output)
     files.write(layout.PLAN, output.plan.to_json())  # last: a run directory with a plan is complete
 

@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opencompass_ops.configs.names import prompt_hash
+from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.records import Manifest
+from opencompass_ops.planning.fingerprint import engine_identity, pair_identity
 
 Identity = Mapping[str, Any]
 
 STALE = ".stale"
-"""Put behind the name of a prediction that answers another request: no tool reads it by mistake, and nothing is lost."""
+"""Put behind the name of a prediction that answers another request: no tool reads it, and nothing is lost."""
 
 _MANIFEST = ".manifest.json"
 _WORDS = {
@@ -49,11 +53,32 @@ class Wanted:
     identity: Identity
 
 
+def wanted_pairs(config: EvalConfig, report: ProbeReport) -> list[Wanted]:
+    """What is asked of every model x dataset that the probe could answer."""
+    models = {model["abbr"]: model for model in config.models}
+    datasets = {dataset["abbr"]: dataset for dataset in config.datasets}
+    probed = {probe.abbr: probe for probe in report.models}
+    rows = {probe.abbr: probe.selected for probe in report.datasets}
+    wanted = []
+    for asked in report.requests:
+        model, dataset = models[asked.model], datasets[asked.dataset]
+        engine = engine_identity(asked.bridge, report)
+        identity = pair_identity(model, probed[asked.model], dataset, asked.digest, engine)
+        told = {"prompt": prompt_hash(dataset)[:6], "rows": rows.get(asked.dataset)}
+        # Whole configs may hold secrets, and this is for telling changes only.
+        told |= {"config": codec.digest(identity["config"])} if "config" in identity else {}
+        wanted.append(Wanted(asked.model, asked.dataset, codec.digest(identity), identity | told))
+    return wanted
+
+
 def describe_stale(run_dir: Path, wanted: list[Wanted]) -> list[str]:
     """One line for each pair of which the folder holds only answers to another request, and what has changed."""
     found = {(manifest.model, manifest.dataset): manifest for _, manifest in _manifests(run_dir)}
+    fingerprints = {(pair.model, pair.dataset): pair.fingerprint for pair in wanted}
     current = {
-        (m.model, m.dataset) for _, m in _manifests(run_dir) for w in wanted if w.fingerprint == m.pair_fingerprint
+        (manifest.model, manifest.dataset)
+        for _, manifest in _manifests(run_dir)
+        if fingerprints.get((manifest.model, manifest.dataset)) == manifest.pair_fingerprint
     }
     known = read_identities(LocalFiles(run_dir))
     lines = []
@@ -99,12 +124,12 @@ def write_identities(files: LocalFiles, wanted: list[Wanted]) -> None:
 
 
 def set_aside(files: LocalFiles, plan: Plan) -> list[str]:
-    """Rename predictions of the planned pairs that are none of their parts; returns their names.
+    """Rename predictions that are none of the parts of a pair that is inferred; returns their names.
 
     OpenCompass's tools would read them: a whole file goes before parts, and parts are read until a number is missing.
     """
     parts = {(pair.model, part) for pair in plan.pairs for part in pair.parts}
-    pairs = {(pair.model, pair.dataset) for pair in plan.pairs}
+    pairs = {(pair.model, pair.dataset) for pair in plan.pairs if pair.shards}
     moved = []
     for path, manifest in _manifests(files.root):
         name = (path.parent.name, path.stem)
@@ -116,9 +141,9 @@ def set_aside(files: LocalFiles, plan: Plan) -> list[str]:
     return moved
 
 
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str] | list[str]:
-    """Names of settings that differ, one level down where both are tables."""
-    names = []
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of settings that differ, further down where both are tables."""
+    names: list[str] = []
     for key in sorted({*before, *now}):
         one, other = before.get(key), now.get(key)
         if one == other:

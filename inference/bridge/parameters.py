@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from inference.ranges import select
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, DUMP_RES_LENGTH, Part, ShardSpec
 
 FROM_ENVIRONMENT = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)")
 """A secret by the name of its variable; OpenCompass's own models know only ``ENV``, and one variable each."""
@@ -22,7 +22,8 @@ def infer_parameters(spec: ShardSpec, parts: Iterable[Part], run_dir: str) -> st
     :param run_dir: where ``predictions/`` is written.
     """
     datasets = [_ranged(spec, part) | {"abbr": part.name} for part in parts]
-    return _text({"models": [spec.model], "datasets": [datasets], "work_dir": run_dir})
+    lengths = {"dump_res_length": True} if spec.options.get(DUMP_RES_LENGTH) else {}
+    return _text({"models": [spec.model], "datasets": [datasets], "work_dir": run_dir, **lengths})
 
 
 def eval_parameters(spec: ShardSpec, work_dir: str) -> str:
@@ -32,7 +33,7 @@ def eval_parameters(spec: ShardSpec, work_dir: str) -> str:
     """
     first, total = spec.parts[0], spec.parts[0].total
     whole = Part(first.dataset, None, 0, total, total, "", "")
-    task = {"runner": {"task": {"dump_details": True}}}
+    task = {"runner": {"task": {"dump_details": bool(spec.options.get(DUMP_DETAILS, True))}}}
     return _text({"models": [spec.model], "datasets": [[_ranged(spec, whole)]], "work_dir": work_dir, "eval": task})
 
 

@@ -100,6 +100,30 @@ def test_the_retry_policy_asks_the_runs_own_budget():
     assert policy.evaluate(failed, 1, 20, {"params": {"retry": 0}}).action is RetryAction.FAIL
 
 
+def test_the_retry_policy_knows_that_the_stages_of_a_run_may_try_differently_often(tmp_path):
+    from types import SimpleNamespace
+
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    from opencompass_ops.contract import layout
+    from opencompass_ops.contract.plan import Plan, PlannedShard, PlannedStage
+    from opencompass_ops.errors import JobFailed
+    from opencompass_ops.operators.retries import ShardRetryPolicy
+
+    shards = {kind: (PlannedShard(f"{kind}-0", kind, "local", kind, "m", (), 1, 1.0),) for kind in ("infer", "eval")}
+    plan = Plan(
+        stamp="s", run_dir=str(tmp_path), instance="i", mode="all", config="c", config_fingerprint="", params={},
+        cluster={"name": "a"}, max_num_workers=1, retry=1, models=(), datasets=(), pairs=(), shards=shards["infer"],
+        evaluations=shards["eval"], evaluation=PlannedStage({"name": "b"}, 1, 0),
+    )  # fmt: skip
+    (tmp_path / layout.PLAN).write_text(plan.to_json())
+    decided = {}
+    for kind in ("infer", "eval"):
+        context = {"params": {"retry": 5}, "task": SimpleNamespace(run_dir=str(tmp_path), shard=f"{kind}-0")}
+        decided[kind] = ShardRetryPolicy(ceiling=20).evaluate(JobFailed("x"), 1, 20, context).action
+    assert decided == {"infer": RetryAction.RETRY, "eval": RetryAction.FAIL}
+
+
 def test_a_wrong_request_is_not_planned_again_but_a_killed_worker_is(dag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 

@@ -104,18 +104,19 @@ CHANGES = {
 
 def test_a_stale_prediction_is_made_again_and_the_plan_says_what_changed(world: SmallWorld):
     world.rows(64)
-    first, _ = world.evaluate(world.config(), max_num_workers=3)
+    first, _ = world.evaluate(world.config(), max_partition_size=440)
     said = "tiny/sums: what lies in the folder was answered otherwise ("
     assert said not in world.prepare(world.config(), reuse="latest", dry_run=True).text
     for what, (change, words) in CHANGES.items():
-        changed = world.prepare(world.config(None, change, name="changed"), reuse="latest", dry_run=True)
+        again = world.config(None, change, name="changed")
+        changed = world.prepare(again, reuse="latest", dry_run=True, max_partition_size=5000)
         assert re.search(re.escape(said) + words, changed.text), what
         assert jobs(changed) == (1, 1)
     world.rows(64, first=1)
     assert said + "data, or the template" in world.prepare(world.config(), reuse="latest", dry_run=True).text
     world.rows(64)
     world.checkpoint("tiny", weights=b"other678")
-    second, report = world.evaluate(world.config(), reuse="latest")
+    second, report = world.evaluate(world.config(), reuse="latest", max_partition_size=5000)
     assert said + "weights)" in second.text
     assert jobs(second) == (1, 1)
     assert not report.failures

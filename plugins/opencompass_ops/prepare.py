@@ -175,7 +175,6 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
             request,
             max_num_workers=infer.max_num_workers,
             retry=infer.retry,
-            max_partition_size=None if request.gen_task_coef else request.max_partition_size,
             dump_eval_details=request.dump_eval_details and details,
         ),
         config=replace(

@@ -494,3 +494,19 @@ def test_what_is_reused_and_what_is_inferred_together_tile_every_pair(rows, rang
         assert [start for start, _ in both] == [0, *(stop for _, stop in both)][:-1]
         assert both[-1][1] == pair.rows == rows[pair.dataset]
     assert by_time or len(output.plan.shards) <= workers
+
+
+@pytest.mark.parametrize(
+    ("said", "rows_of_a_part"),
+    [
+        ({"gen_task_coef": 10}, [4000, 4000, 2000]),  # 40,000 at most, as OpenCompass's partitioner has it
+        ({"gen_task_coef": 10, "max_partition_size": 50_000}, [5000, 5000]),
+        ({"max_partition_size": 100_000}, [5000, 5000]),
+    ],
+)
+def test_the_old_flags_of_the_user_guides_are_the_size_partitioner(said, rows_of_a_part):
+    plan = make_plan(case(rows={"gen": 10_000}, partitioner=Naive(1), **said)).plan
+    sizes = [stop - start for start, stop in plan.pairs[0].ranges]
+    assert len(sizes) == len(rows_of_a_part)
+    assert max(sizes) <= rows_of_a_part[0]
+    assert sum(sizes) == 10_000

@@ -103,12 +103,6 @@ def test_a_runners_class_says_where_and_how_many_where_it_says_no_more(runner: s
     assert (stage.cluster, stage.max_num_workers, stage.retry) == (cluster, workers, 2)
 
 
-def test_the_old_flags_of_the_user_guides_are_the_size_partitioner():
-    assert infer_stage(None, request(gen_task_coef=15)).partitioner == Size(40000, 15)
-    assert infer_stage(None, request(gen_task_coef=15, max_partition_size=4000)).partitioner == Size(4000, 15)
-    assert infer_stage(SLURM, request(gen_task_coef=1)).partitioner == Size(40000, 1)
-
-
 @pytest.mark.parametrize("name", ["SizePartitioner", "NumWorkerPartitioner"])
 def test_a_partitioner_that_splits_is_refused_under_eval_with_the_reason(name: str):
     section = {"partitioner": {"type": f"opencompass.partitioners.{name}"}}

@@ -184,7 +184,8 @@ def _price(given: PlanInput, facts: Facts, model: Mapping[str, Any], dataset: Ma
 def _partitioner(given: PlanInput, pairs: Sequence[Pair]) -> Partitioner | Cost:
     request = given.request
     unanswered = [pair.candidate() for pair in pairs if pair.tiling is None]
-    size = request.max_partition_size
+    # Each of OpenCompass's two old flags means its SizePartitioner.
+    size = request.max_partition_size or (Size().max_task_size if request.gen_task_coef else None)
     partitioner = given.partitioner if size is None else Size(size, request.gen_task_coef or GEN_TASK_COEF)
     if isinstance(partitioner, Size):
         partitioner.check(unanswered)

@@ -14,7 +14,7 @@ from typing import Any
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning.choice import configured
 from opencompass_ops.planning.parameter import nearest
-from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner, Size
+from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner
 from opencompass_ops.planning.request import Request
 
 INFER, EVAL = "infer", "eval"
@@ -109,19 +109,10 @@ def _asked(request: Request, cluster: str, notes: tuple[str, ...]) -> Stage:
         cluster,
         request.max_num_workers,
         request.retry,
-        partitioner=_sized(request),
         resources=request.resources,
         max_workers_per_gpu=request.max_workers_per_gpu,
         notes=notes,
     )
-
-
-def _sized(request: Request) -> Size | None:
-    """The partitioner of OpenCompass's first releases, whose flags ``--gen-task-coef`` and its companion were."""
-    if request.gen_task_coef is None:
-        return None
-    plain = Size()
-    return Size(request.max_partition_size or plain.max_task_size, request.gen_task_coef)
 
 
 def _replaced(stage: str, section: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -141,7 +132,7 @@ def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
         cluster=kind,
         max_num_workers=workers,
         retry=retry,
-        partitioner=_partitioner(stage, section.get("partitioner")) if stage == EVAL else _split_by(section, request),
+        partitioner=_partitioner(stage, section.get("partitioner")),
         resources={**said, **request.resources},
         max_workers_per_gpu=runner.get("max_workers_per_gpu", request.max_workers_per_gpu),
         aliyun=None if aliyun is None else _table(f"{stage}.runner.aliyun_cfg", aliyun),
@@ -159,12 +150,6 @@ def _kind(stage: str, runner: Mapping[str, Any]) -> str:
             "(--slurm -p PARTITION, --cluster NAME), which replaces the section"
         )
     return _RUNNERS[name]
-
-
-def _split_by(section: Mapping[str, Any], request: Request) -> Partitioner | None:
-    """A size that is asked for wins over the section, which is checked all the same."""
-    named = _partitioner(INFER, section.get("partitioner"))
-    return _sized(request) or named
 
 
 def _partitioner(stage: str, values: Any) -> Partitioner | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from opencompass_ops.configs.confinement import landlock_version
 from opencompass_ops.configs.load import LoadedConfig, load
 
 GOOD = "models = [dict(type='M', path='m')]\n"
@@ -29,7 +31,7 @@ BAD = {
     "third_party_call": ("from opencompass.utils import f\na = f(1)\n", ":2: calls what it imported"),
     "endless": ("while True:\n    pass\n", "still running after 1 s"),
     "sleeping": ("import time\ntime.sleep(60)\n", "still running after 1 s"),
-    "memory": ("a = []\nwhile True:\n    a.append('x' * 2**22)\n", "needs more than 200 MB of memory"),
+    "memory": ("a = []\nwhile True:\n    a.append(bytearray(2**26))\n", "needs more than 200 MB of memory"),
     "recursion": ("def f(n):\n    return f(n + 1)\na = f(0)\n", "nested without end"),
     "self_holding": ("a = {}\na['a'] = a\n", "nested without end"),
     "exit": ("import os\nos._exit(0)\n", "ended its own process with code 0"),
@@ -58,6 +60,11 @@ BAD = {
     "garbled": (
         "import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b'{')\n    except OSError:\n        pass\n",
         "garbled",
+    ),
+    "closed_and_sleeping": (
+        "import os\nimport time\nfor fd in range(3, 30):\n    try:\n        os.close(fd)\n    except OSError:\n"
+        "        pass\ntime.sleep(60)\n",
+        "still running after 1 s",
     ),
     "a_function": ("models = [dict(type='M', hook=len)]\n", "models.0.hook is a builtin_function_or_method"),
     "a_class": ("class X: pass\nmodels = [dict(type=X)]\n", "models.0.type is a type"),
@@ -123,3 +130,44 @@ def test_a_link_does_not_lead_out_of_the_folder(tmp_path: Path):
     (tmp_path / "c.py").write_text("from pathlib import Path\na = Path(__file__).with_name('link.txt').read_text()\n")
     (loaded,) = load([tmp_path / "c.py"])
     assert ":2: it reads /etc/passwd" in loaded.error
+
+
+# Whoever finds the guard can switch it off.
+UNGUARDED = """import gc
+for found in gc.get_objects():
+    if type(found).__name__ == 'Guard':
+        found.active = False
+"""
+HOSTILE = {
+    "reads": ("a = open('/etc/passwd').read()", "Permission denied"),
+    "reads_by_program": ("import subprocess\na = subprocess.run(['cat', '/etc/passwd'])", "Permission denied"),
+    "lists": ("import os\na = os.listdir('/home')", "Permission denied"),
+    "writes": ("open(__file__, 'a').write('#')", "Permission denied"),
+    "removes": ("import os\nos.remove(__file__)", "Permission denied"),
+    "links": ("import os\nimport tempfile\nos.symlink('/etc', tempfile.gettempdir() + '/x')\n"
+              "a = open(tempfile.gettempdir() + '/x/passwd').read()", "Permission denied"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_goes_around_the_guard_meets_the_kernels_wall(tmp_path: Path, name: str):
+    if not landlock_version():
+        pytest.skip("this kernel has no Landlock")
+    text, message = HOSTILE[name]
+    (tmp_path / "c.py").write_text(UNGUARDED + text + "\n")
+    (loaded,) = load([tmp_path / "c.py"])
+    assert message in loaded.error
+    assert "it may only reach the config and data folders" in loaded.error
+    assert loaded.values == {}
+    assert (tmp_path / "c.py").read_text() == UNGUARDED + text + "\n"
+
+
+def test_what_a_config_leaves_running_ends_with_it(tmp_path: Path):
+    left = "import os\nimport time\npid = os.fork()\nif pid == 0:\n    for fd in range(0, 30):\n        try:\n"
+    left += "            os.close(fd)\n        except OSError:\n            pass\n    time.sleep(60)\n"
+    (tmp_path / "c.py").write_text(UNGUARDED + left)
+    (loaded,) = load([tmp_path / "c.py"])
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(loaded.values["pid"]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not psutil.pid_exists(loaded.values["pid"])

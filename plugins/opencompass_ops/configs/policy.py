@@ -1,8 +1,8 @@
 """What a config may do while it is read, as a pure function over Python's audit events.
 
 Configs are executed Python. This keeps honest ones honest and stops accidents (a config that downloads, writes
-or starts something while a run is planned); audit hooks are no wall against hostile code, so who may write
-configs is still a matter of trust. Events: https://docs.python.org/3.11/library/audit_events.html
+or starts something while a run is planned) with a message that helps. Audit hooks are no wall: what goes around them
+meets :mod:`opencompass_ops.configs.confinement`. Events: https://docs.python.org/3.11/library/audit_events.html
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_DEVICES = ("/dev/null", "/dev/urandom")
+DEVICES = ("/dev/null", "/dev/urandom")
 _LISTING = ("os.listdir", "os.scandir")
 _CHANGING = {
     "os.chflags": 1,
@@ -88,7 +88,7 @@ def source_read(policy: Policy, event: str, arguments: tuple[Any, ...]) -> str:
 
 
 def _open_refusal(policy: Policy, path: Any, mode: Any = None, flags: Any = 0) -> str:
-    if isinstance(path, int) or _real(path) in _DEVICES:
+    if isinstance(path, int) or _real(path) in DEVICES:
         return ""
     writes = isinstance(flags, int) and flags & _WRITING
     return _write_refusal(policy, path) if writes else _read_refusal(policy, path)

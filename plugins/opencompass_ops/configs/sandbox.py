@@ -18,15 +18,17 @@ import sys
 import sysconfig
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs import bases
+from opencompass_ops.configs.confinement import confine, die_with_parent
 from opencompass_ops.configs.guard import Environment, Guard, RefusedError
 from opencompass_ops.configs.plain import NotPlainError
-from opencompass_ops.configs.policy import Policy
+from opencompass_ops.configs.policy import DEVICES, Policy
 from opencompass_ops.configs.reader import Reader
 from opencompass_ops.configs.syntax import ConfigProblem
 
@@ -89,14 +91,31 @@ def _ask_child(path: Path, task: Task, scratch: str) -> tuple[bytes, str]:
     child = os.fork()
     if child == 0:
         os.close(reading)
+        os.setpgid(0, 0)
         _run_child(path, task, scratch, writing)
     os.close(writing)
-    answer, why = _receive(reading, time.monotonic() + task.timeout_s, task)
+    with suppress(OSError):  # the child may have done it, or may be gone
+        os.setpgid(child, child)
+    deadline = time.monotonic() + task.timeout_s
+    answer, why = _receive(reading, deadline, task)
     os.close(reading)
-    if why:
-        os.kill(child, signal.SIGKILL)
+    why = why or _wait(child, deadline, task)
+    os.killpg(child, signal.SIGKILL)  # it, or what it left behind; not yet reaped, so the number is still its own
     _, status = os.waitpid(child, 0)
     return answer, why or _why_ended(status, answer, task)
+
+
+def _wait(child: int, deadline: float, task: Task) -> str:
+    """Until the child has ended, which need not be when it has closed its pipe; why it was not waited for, or ""."""
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            return _still_running(task)
+        time.sleep(0.001)
+    return ""
+
+
+def _still_running(task: Task) -> str:
+    return f"still running after {task.timeout_s:g} s; a config may only describe, so look for an endless loop"
 
 
 def _receive(reading: int, deadline: float, task: Task) -> tuple[bytes, str]:
@@ -104,10 +123,7 @@ def _receive(reading: int, deadline: float, task: Task) -> tuple[bytes, str]:
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:
-            return (
-                b"",
-                f"still running after {task.timeout_s:g} s; a config may only describe, so look for an endless loop",
-            )
+            return b"", _still_running(task)
         chunk = os.read(reading, 2**20)
         if not chunk:
             return b"".join(chunks), ""
@@ -142,10 +158,12 @@ def _run_child(path: Path, task: Task, scratch: str, writing: int) -> None:
 
 def _read(path: Path, task: Task, scratch: str) -> dict[str, Any]:
     reader = Reader(task.config_dirs, task.library)
+    die_with_parent()
     _settle(path, task, scratch)
     policy = Policy(_sources(path, task), _libraries(), os.path.realpath(scratch))
     environment = Environment()
     limit = _limit_memory(task.memory_mb)
+    confine([*policy.sources, *policy.libraries], [policy.scratch, *DEVICES])
     guard = Guard(policy)
     vars(os)["environ"] = environment
     try:
@@ -213,6 +231,8 @@ def _describe(error: BaseException, task: Task) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, (RefusedError, NotPlainError)):
         return text
+    if isinstance(error, PermissionError):  # of the kernel: the config went around the policy
+        return f"{text}; it may only reach the config and data folders, so move there what it reads"
     if isinstance(error, MemoryError):
         return f"needs more than {task.memory_mb} MB of memory; a config may only describe, so look for what grows"
     if isinstance(error, RecursionError):

@@ -146,8 +146,18 @@ def _as_parts(loaded: LoadedConfig, described: Content, cluster: ClusterConfig) 
         report = look_at(config, cluster)
     except OpsError as error:
         return [Finding(str(error))]
-    errors = [*(model.error for model in report.models), *(dataset.error for dataset in report.datasets)]
-    return [Finding(error) for error in errors if error]
+    told = [
+        *((f"model {model.abbr}", model.error, model.bridge) for model in report.models),
+        *((f"dataset {dataset.abbr}", dataset.error, dataset.bridge) for dataset in report.datasets),
+    ]
+    return [
+        *(Finding(error) for _, error, _ in told if error),
+        *(
+            Finding(f"{what}: {why}; OpenCompass itself runs it", False)
+            for what, error, why in told
+            if why and not error
+        ),
+    ]
 
 
 def _named(entries: list[Entry], name: Callable[[Entry], str]) -> list[Entry]:

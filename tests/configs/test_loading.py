@@ -153,3 +153,15 @@ def test_options_change_the_values_and_one_that_does_not_fit_is_the_config_error
     assert changed.values["models"][0]["batch_size"] == 8
     assert wrong.error.startswith(f"{tmp_path / 'd.py'}: cfg option models.0")
     assert wrong.values == {}
+
+
+def test_a_config_runs_in_a_process_of_its_own(tmp_path: Path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text("import os\npid = os.getpid()\nparent = os.getppid()\n")
+    first, second = load([tmp_path / "a.py", tmp_path / "b.py"])
+    assert len({first.values["pid"], second.values["pid"], first.values["parent"], os.getpid()}) == 4
+
+
+def test_a_set_is_listed_alike_whenever_it_is_read(tmp_path: Path):
+    (tmp_path / "c.py").write_text("names = list({'a', 'b', 'c', 'd', 'e', 'f', 'g'})\n")
+    assert load([tmp_path / "c.py"])[0].values == load([tmp_path / "c.py"])[0].values

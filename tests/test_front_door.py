@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
@@ -122,6 +123,38 @@ def test_a_station_gets_each_score_once_unless_it_shall_be_overwritten(world: Sm
     assert file.read_text() == "{}"
     world.evaluate(world.config(), **said, station_overwrite=True)
     assert json.loads(file.read_text()) == entry
+
+
+def test_a_checkpoint_and_a_file_of_rows_are_evaluated_without_any_config(
+    world: SmallWorld, capsys: pytest.CaptureFixture[str]
+):
+    rows = [{"question": f"{n}+1=", "answer": str(n + 1)} for n in range(5)]
+    (world.folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = ["--hf-path", str(world.folder / "tiny"), "--hf-type", "base", "--hf-num-gpus", "0", "--max-out-len", "4"]
+    assert main(["run", *said, "--custom-dataset-path", str(world.folder / "mine.jsonl")]) == 0
+    assert "tiny_hf/mine: done" in capsys.readouterr().out
+    (run_dir,) = world.runs()
+    assert json.loads(LocalFiles(run_dir).read(layout.result("tiny_hf", "mine")))["accuracy"] == 100.0
+
+
+def test_the_demo_of_the_user_guide_is_planned_from_data_in_opencompass_layout(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch, repo: Path
+):
+    monkeypatch.setenv("OPENCOMPASS_OPS_CONFIG_DIR", str(repo / "include" / "configs"))
+    siqa, winograd = world.folder / "data" / "siqa", world.folder / "data" / "winograd_wsc" / "wsc285"
+    for folder in (siqa, winograd):
+        folder.mkdir(parents=True)
+    for split in ("train", "dev"):
+        row = {"context": "c", "question": "q", "answerA": "x", "answerB": "y", "answerC": "z"}
+        (siqa / f"{split}.jsonl").write_text((json.dumps(row) + "\n") * 3)
+        (siqa / f"{split}-labels.lst").write_text("1\n2\n3\n")
+    schema = {"text": "A and B. It fell.", "options": ["A", "B"], "label": 0, "pronoun": "It", "quote": "It fell."}
+    (winograd / "test.jsonl").write_text((json.dumps(schema) + "\n") * 2)
+    overrides = [{"path": str(world.folder / "tiny")}]
+    plan = world.prepare("eval_demo", model_overrides=overrides, dry_run=True, cluster="local").plan
+    shown = {dataset.abbr: (dataset.mode, dataset.rows, dataset.version) for dataset in plan.datasets}
+    assert shown == {"siqa": ("gen", 3, "18632c"), "winograd": ("ppl", 2, "b6c7ed")}
+    assert {pair.engine for pair in plan.pairs} == {"native"}
 
 
 def test_run_py_is_the_command_line_and_fails_when_anything_failed(world: SmallWorld, repo: Path):

@@ -37,7 +37,7 @@ ROWS = tuple(zip(QUESTIONS, CHOICES, strict=True))
 
 def lay_down(root: Path) -> None:
     """Write every data set below ``root/data``."""
-    for write in (_exams, _goals, _sciences, _superglue, _hub, _contamination, _agieval, _chinese):
+    for write in (_exams, _goals, _sciences, _superglue, _hub, _contamination, _agieval, _chinese, _sums):
         write(root / "data")
 
 
@@ -375,3 +375,16 @@ def _chinese(data: Path) -> None:
             few / f"eprstmt/{stem}.json",
             [{"id": n, "sentence": q, "label": ("Positive", "Negative")[n % 2]} for n, q in enumerate(QUESTIONS)],
         )
+
+
+def _sums(data: Path) -> None:
+    problems = [
+        {"question": q, "answer": f"Think of {n}.\nSo <<{n}*1={n}>>.\n#### {n},000"} for n, q in enumerate(QUESTIONS)
+    ]
+    for split in ("train", "test"):
+        _lines(data / f"gsm8k/{split}.jsonl", problems)
+    for name in ("temporal_sequences", "multistep_arithmetic_two", "dyck_languages"):
+        examples = [{"input": f"{q}\nOptions:\n(A) {c[0]}\n(B) {c[1]}", "target": "(B)"} for q, c in ROWS]
+        file = data / f"BBH/data/{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"canary": "made for tests", "examples": examples}, ensure_ascii=False))

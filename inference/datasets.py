@@ -120,8 +120,13 @@ def _rows(splits: Splits, reader: dict[str, Any]) -> Rows:
 
 
 def _check_columns(rows: Rows, dataset_cfg: dict[str, Any]) -> None:
+    """Refuse a row without the reference, or without an input that other rows have.
+
+    An input that no row has is harmless, and configs of OpenCompass's name such: templates show what there is.
+    """
     output = output_column(dataset_cfg)
-    wanted = [*input_columns(dataset_cfg), *([output] if output else [])]
+    there_are = {column for number in rows.selected for column in rows.test[number]}
+    wanted = [*(column for column in input_columns(dataset_cfg) if column in there_are), *([output] if output else [])]
     for number in rows.selected:
         missing = next((column for column in wanted if column not in rows.test[number]), None)
         if missing is not None:

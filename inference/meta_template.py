@@ -27,6 +27,8 @@ CHAT_META: dict[str, Any] = {
 
 _MESSAGE_ROLE = {"HUMAN": "user", "BOT": "assistant", "SYSTEM": "system"}
 
+_SPEAKER = {name: role for role, name in _MESSAGE_ROLE.items()}
+
 Role = dict[str, Any]
 
 
@@ -131,18 +133,38 @@ def is_messages(prompt: Any) -> bool:
     return isinstance(prompt, list) and bool(prompt) and all(isinstance(m, dict) and "content" in m for m in prompt)
 
 
+def _dialogue(messages: list[dict[str, Any]]) -> list[Item]:
+    """Messages as a dialogue template gives them: what the system says first is no part of a round."""
+    turns = [
+        {"role": _SPEAKER[message["role"]], "fallback_role": "HUMAN", "prompt": message["content"]}
+        for message in messages
+    ]
+    opening = next((number for number, turn in enumerate(turns) if turn["role"] != "SYSTEM"), len(turns))
+    return [
+        *turns[:opening],
+        {"section": "round", "pos": "begin"},
+        *turns[opening:],
+        {"section": "round", "pos": "end"},
+    ]
+
+
 def _is_said(item: Item) -> bool:
     return isinstance(item, str) or set(item) != {"section", "pos"}
 
 
 def to_text(prompt: Rendered, meta: MetaTemplate | None, mode: str) -> str:
-    """The full text for a language model; of OpenAI messages, their contents one below the other.
+    """The full text for a language model.
+
+    OpenAI messages, which OpenCompass refuses here, are a dialogue of the meta template's roles; without one,
+    their contents one below the other.
 
     :param mode: :data:`GENERATE` stops where the model begins to speak; :data:`RANK` takes it all.
     :raises InputProblem: a turn has no role the meta template knows.
     """
     if is_messages(prompt):
-        return "\n".join(message["content"] for message in prompt if message["content"])  # type: ignore[index]
+        if meta is None:
+            return "\n".join(message["content"] for message in prompt if message["content"])  # type: ignore[index]
+        prompt = _dialogue(prompt)  # type: ignore[arg-type]  # messages are dicts
     if isinstance(prompt, str) or meta is None:
         return join(prompt)
     text = str(meta.begin)

@@ -116,6 +116,8 @@ POSTPROCESSORS = (
     {"type": "last_option_postprocess", "options": "ABCD"},
     {"type": "multiple_select_postprocess"},
     {"type": "general_postprocess"},
+    {"type": "match_answer_pattern", "answer_pattern": r"(?i)ANSWER\s*:\s*([A-P])"},
+    {"type": "xml_tag_postprocessor", "tag": "<conclude>"},
     {"type": "bbh_mcq_postprocess"},
     {"type": "bbh_freeform_postprocess"},
     {"type": "GPQA_Simple_Eval_postprocess"},
@@ -132,6 +134,8 @@ EVALUATORS = (
     "BBHEvaluator_mcq",
     "GPQAEvaluator",
     "MMLUProBaseEvaluator",
+    "AGIEvalEvaluator",
+    "AGIEvalEvaluator_mcq",
 )
 _MATHS = (
     "\\frac{{1}}{{{n}}}",

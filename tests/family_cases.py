@@ -14,6 +14,7 @@ def _json(type_: str, file: str, **options: Any) -> dict[str, Any]:
 
 
 GLUE = "./data/SuperGLUE"
+FEW = "./data/FewCLUE"
 CASES: list[dict[str, Any]] = [
     *(_case(type_, "opencompass/siqa") for type_ in ("siqaDataset", "siqaDataset_V2", "SiqaDatasetV3")),
     *(_case(type_, "opencompass/piqa") for type_ in ("PIQADataset", "PIQADatasetV2", "PIQADatasetV3")),
@@ -39,6 +40,11 @@ CASES: list[dict[str, Any]] = [
     *(_case("GPQADataset", "./data/gpqa/", name=f"gpqa_{name}.csv") for name in ("diamond", "main")),
     _case("GPQASimpleEvalDataset", "./data/gpqa/", name="gpqa_diamond.csv"),
     *(_case(type_, "./data/CLUE/C3/dev_0.json") for type_ in ("C3Dataset", "C3Dataset_V2")),
+    *(
+        _case(f"AGIEvalDataset{v}", "opencompass/agieval", name=name, setting_name="zero-shot")
+        for v in ("", "_v2")
+        for name in ("lsat-ar", "sat-en", "logiqa-zh", "gaokao-geography", "jec-qa-kd", "math", "gaokao-mathcloze")
+    ),
     _json("BoolQDataset", "opencompass/boolq", split="train"),
     _case("BoolQDatasetV2", "opencompass/boolq"),
     _case("BoolQDatasetV3", f"{GLUE}/BoolQ/val.jsonl"),
@@ -55,6 +61,23 @@ CASES: list[dict[str, Any]] = [
     _case("WiCDatasetV2", f"{GLUE}/WiC/val.jsonl"),
     _json("WSCDataset", f"{GLUE}/WSC/val.jsonl", split="train"),
     *(_case(f"WSCDataset{v}", f"{GLUE}/WSC/val.jsonl") for v in ("V2", "V3")),
+    _case("AFQMCDatasetV2", "opencompass/afqmc-dev"),
+    _case("AFQMCDatasetV2", f"{FEW}/bustm/test_public.json", local_mode=True),
+    *(
+        _case(f"CMNLIDataset{v}", path)
+        for v in ("", "V2")
+        for path in ("opencompass/cmnli-dev", "opencompass/OCNLI-dev")
+    ),
+    *(
+        _json(f"{name}Dataset", f"{FEW}/{name.lower()}/dev_few_all.json", split="train")
+        for name in ("CHID", "Cluewsc", "Csl", "TNews")
+    ),
+    *(
+        _case(f"{name}DatasetV2", f"{FEW}/{name.lower()}/dev_few_all.json")
+        for name in ("CHID", "Cluewsc", "Csl", "TNews", "Eprstmt")
+    ),
+    _case("CMRCDataset", "opencompass/cmrc_dev"),
+    _case("DRCDDataset", "opencompass/drcd_dev"),
     _json("WinogradDataset", "./data/winograd_wsc/wsc285/test.jsonl", split="train"),
 ]
 """Without the rest of a dataset config, which loaders do not see. A type is a class of ``opencompass.datasets``."""

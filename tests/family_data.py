@@ -37,7 +37,7 @@ ROWS = tuple(zip(QUESTIONS, CHOICES, strict=True))
 
 def lay_down(root: Path) -> None:
     """Write every data set below ``root/data``."""
-    for write in (_exams, _goals, _sciences, _superglue, _hub, _contamination, _agieval, _chinese, _sums):
+    for write in (_exams, _goals, _sciences, _superglue, _hub, _contamination, _agieval, _chinese, _sums, _idioms):
         write(root / "data")
 
 
@@ -388,3 +388,38 @@ def _sums(data: Path) -> None:
         file = data / f"BBH/data/{name}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps({"canary": "made for tests", "examples": examples}, ensure_ascii=False))
+
+
+def _idioms(data: Path) -> None:
+    few = data / "FewCLUE"
+    for stem in ("dev_few_all", "test_public"):
+        idioms = ["一心一意", "二话不说", "三心二意", "四面八方", "五花八门", "六神无主", "七上八下"]
+        chid = [
+            {"id": n, "content": f"他#idiom#，{q}，#idiom#。", "candidates": idioms, "answer": n % 7}
+            for n, q in enumerate(QUESTIONS)
+        ]
+        _lines(few / f"chid/{stem}.json", chid)
+        wsc = [
+            {"target": {"span1_index": 0, "span1_text": "小明", "span2_index": 6, "span2_text": "他"}, "idx": 0,
+             "text": "小明来了，“他说”你好", "label": "true"},
+            {"target": {"span1_index": 0, "span1_text": "A公司", "span2_index": 2, "span2_text": "它们"}, "idx": 1,
+             "text": "说：它们很大", "label": "false"},
+        ]  # fmt: skip
+        _lines(few / f"cluewsc/{stem}.json", wsc * 4)
+        csl = [{"id": n, "abst": q, "keyword": list(c[:3]), "label": "01"[n % 2]} for n, (q, c) in enumerate(ROWS)]
+        _lines(few / f"csl/{stem}.json", csl)
+        sections = ("news_tech", "news_world", "news_stock", "news_agriculture")
+        news = [
+            {"label": "1", "label_desc": sections[n % 4], "sentence": q, "keywords": "", "id": n}
+            for n, q in enumerate(QUESTIONS)
+        ]
+        _lines(few / f"tnews/{stem}.json", news)
+    asked = [
+        {"question": q, "id": str(n), "answers": [{"text": c[0], "answer_start": 0}] * 3}
+        for n, (q, c) in enumerate(ROWS)
+    ]
+    paragraphs = [{"context": f"上下文 {n}", "qas": asked[n : n + 2]} for n in range(0, len(asked), 2)]
+    for folder in ("CMRC", "DRCD"):
+        file = data / f"CLUE/{folder}/dev.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"version": "1", "data": [{"paragraphs": paragraphs}]}, ensure_ascii=False))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from inference.hub import read_hub, read_table
-from inference.loaders import LOADERS, Find, Splits
+from inference.loaders import LOADERS, Find, Row, Splits
 from inference.problems import InputProblem
 
 _BUILDERS = ("json", "csv", "parquet")
@@ -47,6 +48,14 @@ def read_files(
     if split not in splits:
         raise InputProblem(f"split {split!r} is wanted; there are {', '.join(sorted(splits))}")
     return splits[split]
+
+
+def read_changed(find: Find, path: str, options: dict[str, Any], change: Callable[[Row], Row]) -> Splits:
+    """What :func:`read_files` gives with these options, every row changed."""
+    splits = read_files(find, path, **options)
+    if isinstance(splits, dict):
+        return {split: [change(row) for row in rows] for split, rows in splits.items()}
+    return [change(row) for row in splits]
 
 
 def _read(find: Find, builder: str, files: str | list[str]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.families.huggingface import read_files
+from inference.families.huggingface import read_changed
 from inference.loaders import LOADERS, Find, Row, Splits, chosen, like_the_first, read_jsonl
 from inference.postprocess import POSTPROCESSORS
 from inference.problems import InputProblem
@@ -19,7 +19,7 @@ _TRUE_OR_FALSE = {"true": "A", "false": "B"}
 @LOADERS.add("BoolQDataset")
 def load_boolq(find: Find, path: str = "json", **options: Any) -> Splits:
     """Rows of a JSON lines file, and ``answer``: 1 where the label is true, else 0."""
-    return _change(read_files(find, path, **options), _with_answer)
+    return read_changed(find, path, options, _with_answer)
 
 
 @LOADERS.add("BoolQDatasetV2")
@@ -60,7 +60,7 @@ def load_copa(find: Find, path: str) -> Splits:
 @LOADERS.add("WiCDataset")
 def load_wic(find: Find, path: str = "json", **options: Any) -> Splits:
     """Rows of a JSON lines file, and ``answer``: 1 where the label is true, else 0."""
-    return _change(read_files(find, path, **options), _with_answer)
+    return read_changed(find, path, options, _with_answer)
 
 
 @LOADERS.add("WiCDatasetV2")
@@ -82,7 +82,7 @@ def load_wsc(find: Find, path: str = "json", **options: Any) -> Splits:
         spans = {"span1": target["span1_text"], "span2": target["span2_text"]}
         return {**kept, "new_text": " ".join(words), "answer": _with_answer(row)["answer"], **spans}
 
-    return _change(read_files(find, path, **options), change)
+    return read_changed(find, path, options, change)
 
 
 @LOADERS.add("WSCDatasetV2")
@@ -170,9 +170,3 @@ def _lettered(find: Find, path: str, letters: dict[str, str]) -> list[Row]:
 
 def _with_answer(row: Row) -> Row:
     return {**row, "answer": int(row["label"] in ("true", True))}
-
-
-def _change(splits: Splits, change: Any) -> Splits:
-    if isinstance(splits, dict):
-        return {split: [change(row) for row in rows] for split, rows in splits.items()}
-    return [change(row) for row in splits]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inference.families.huggingface import read_files
+from inference.families.huggingface import read_changed
 from inference.loaders import LOADERS, Find, Row, Splits
 from inference.sources import add_source
 
@@ -14,10 +14,7 @@ add_source("winograd_wsc", "data/winograd_wsc", hub="winograd_wsc")
 @LOADERS.add("WinogradDataset")
 def load(find: Find, path: str, **options: Any) -> Splits:
     """The text as ``prompt``, the nouns as ``opt1`` and ``opt2``, ``pronoun``, ``quote`` and ``label``, 0 or 1."""
-    splits = read_files(find, path, **options)
-    if isinstance(splits, dict):
-        return {split: [_schema(row) for row in rows] for split, rows in splits.items()}
-    return [_schema(row) for row in splits]
+    return read_changed(find, path, options, _schema)
 
 
 def _schema(row: Row) -> Row:

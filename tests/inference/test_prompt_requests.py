@@ -204,6 +204,22 @@ def test_raw_messages_become_lines_for_language_models():
     assert prompts(BASE, dataset(prompt_template=RAW), RAW_ROWS) == ["Sum.\nHi\nYo\n1+1=2"]
 
 
+def test_raw_messages_speak_with_the_roles_of_a_meta_template():
+    meta = {
+        "begin": "<s>",
+        "round": [
+            {"role": "HUMAN", "begin": "[U]", "end": "|"},
+            {"role": "BOT", "begin": "[A]", "end": "|", "generate": True},
+        ],
+        "reserved_roles": [{"role": "SYSTEM", "begin": "[S]", "end": "|"}],
+    }
+    asked = {**RAW, "messages": RAW["messages"][:-1]}
+    model = {"type": "HuggingFaceCausalLM", "meta_template": meta}
+    assert prompts(model, dataset(prompt_template=asked), RAW_ROWS) == ["<s>[S]Sum.|[U]Hi|[A]Yo|[U]1+1=2|[A]"]
+    silent = {**model, "meta_template": {**meta, "reserved_roles": []}}
+    assert prompts(silent, dataset(prompt_template=asked), RAW_ROWS) == ["<s>[U]Sum.|[U]Hi|[A]Yo|[U]1+1=2|[A]"]
+
+
 def test_raw_examples_stand_at_the_token():
     shots = {
         "type": "RawPromptTemplate",

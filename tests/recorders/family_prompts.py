@@ -2,17 +2,18 @@
 
 Run it in OpenCompass's own virtualenv; it needs nothing of this project beyond these tests, and no network::
 
-    VENV/bin/python tests/recorders/family_prompts.py > tests/golden/families/prompts.json
-    VENV/bin/python tests/recorders/family_prompts.py show siqa_ppl_7845b0 lm   # the prompts themselves
+    VENV/bin/python tests/recorders/family_prompts.py > tests/golden/families/prompts.jsonl
+    VENV/bin/python tests/recorders/family_prompts.py siqa_ppl_7845b0 lm   # the prompts themselves
 
 The rows are those of ``tests/family_data.py``. A model stands in that writes down what it is asked; the loader,
 retriever, templates, inferencer and template parser are OpenCompass's. A line says the config, the number of its
-dataset among ``datasets_of``, the kinds of templates, and a digest of the prompts for each kind of model. Left out is
-what OpenCompass itself cannot render: configs that want other data, and messages for models that read text.
+dataset among ``datasets_of``, and a digest of the prompts for each kind of model. Left out is what OpenCompass itself
+cannot render: configs that want other data or find none of it, and messages for models that read text.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -27,31 +28,31 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from family_data import lay_down
-from family_prompts import FAMILIES, KINDS, datasets_of, digest
+from prompt_kinds import FAMILIES, KINDS, datasets_of, digest
 
 
 def main(arguments: list[str]) -> int:
     """Print the record, or the prompts of one config and kind; returns the exit code."""
     logging.disable(logging.CRITICAL)
     socket.getaddrinfo = refuse  # OpenCompass would try to download what it misses, for minutes each
+    socket.getaddrinfo = refuse  # OpenCompass would try to download what it misses, for minutes each
     wanted = arguments[1:]
-    with (
-        redirect_stdout(sys.stderr),
-        tempfile.TemporaryDirectory() as folder,
-        Path(os.devnull).open("w") as null,
-        redirect_stderr(null),
-    ):
+    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         lay_down(Path(folder))
-        os.environ.update(COMPASS_DATA_CACHE=folder, HF_DATASETS_OFFLINE="1", HF_HOME=f"{folder}/hf")
-        os.chdir(folder)
-        lines = list(record(wanted[:1]))
-    for line in lines:
-        if not wanted:
-            line = {**line, "prompts": {kind: digest(prompts) for kind, prompts in line["prompts"].items()}}
-            print(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
-        elif wanted[1] in line["prompts"]:
-            print(json.dumps(line["prompts"][wanted[1]], ensure_ascii=False, indent=1))
+        os.environ.update(
+            COMPASS_DATA_CACHE=folder, HF_DATASETS_OFFLINE="1", HF_HUB_OFFLINE="1", HF_HOME=f"{folder}/hf"
+        )
+        os.chdir(folder)  # some loaders take the path as it is
+        for line in record(wanted[:1]):
+            print(told(line, wanted), file=sys.__stdout__, flush=True)
     return 0
+
+
+def told(line: dict[str, Any], wanted: list[str]) -> str:
+    if wanted:
+        return json.dumps(line["prompts"].get(wanted[1]), ensure_ascii=False, indent=1)
+    digests = {kind: digest(prompts) for kind, prompts in line["prompts"].items()}
+    return json.dumps({**line, "prompts": digests}, ensure_ascii=False, separators=(",", ":"))
 
 
 def refuse(*arguments: Any, **options: Any) -> Any:
@@ -71,22 +72,22 @@ def record(names: list[str]) -> Any:
         except Exception:  # what OpenCompass cannot read is not compared
             continue
         for number, dataset in enumerate(datasets):
-            prompts = {kind: found for kind in KINDS if (found := rendered(dataset, kind)) is not None}
+            prompts = {kind: found for kind in KINDS if (found := rendered(dataset, kind))}
             if prompts:
                 yield {"config": f"{file.parent.name}/{file.name}", "number": number, "prompts": prompts}
 
 
-def rendered(config: dict[str, Any], kind: str) -> list[Any] | None:
-    """Every prompt in the order of the inferencer's requests; None where OpenCompass cannot."""
+def rendered(config: dict[str, Any], kind: str) -> list[Any]:
+    """Every prompt in the order of the inferencer's requests; none where OpenCompass cannot."""
     ranks = "PPL" in str(config["infer_cfg"]["inferencer"]["type"])
     if ranks and kind in ("chat", "api"):
-        return None
+        return []
     model = listener(kind)
     try:
         with tempfile.TemporaryDirectory() as out:
             infer(config, model, out)
     except Exception:
-        return None
+        return []
     return model.heard
 
 
@@ -109,6 +110,7 @@ def infer(config: dict[str, Any], model: Any, out: str) -> None:
 
 def listener(kind: str) -> Any:
     """A model that answers nothing and remembers what it was asked, after its template parser."""
+    import numpy as np
     from opencompass.models.base import BaseModel, LMTemplateParser
     from opencompass.models.base_api import APITemplateParser
 
@@ -125,9 +127,9 @@ def listener(kind: str) -> Any:
             self.heard += [plain(each) for each in inputs]
             return [""] * len(inputs)
 
-        def get_ppl(self, inputs: list[Any], mask_length: Any = None) -> list[float]:
+        def get_ppl(self, inputs: list[Any], mask_length: Any = None) -> Any:
             self.heard += [plain(each) for each in inputs]
-            return [0.0] * len(inputs)
+            return np.zeros(len(inputs))
 
         def get_token_len(self, prompt: str) -> int:
             return 1

@@ -11,12 +11,13 @@ from typing import Any
 
 FAMILIES = (
     *("siqa", "winograd", "mmlu", "ceval", "bbh", "hellaswag", "piqa", "ARC_c", "ARC_e", "winogrande", "cmmlu"),
-    *("commonsenseqa", "commonsenseqa_cn", "obqa", "race", "agieval", "gpqa", "gsm8k", "CLUE_C3", "mmlu_pro"),
+    *("commonsenseqa", "commonsenseqa_cn", "obqa", "race", "agieval", "gpqa", "gsm8k", "mmlu_pro"),
     *(
         f"SuperGLUE_{task}"
         for task in ("AX_b", "AX_g", "BoolQ", "CB", "COPA", "MultiRC", "RTE", "ReCoRD", "WSC", "WiC")
     ),
-    *("FewCLUE_bustm", "FewCLUE_ocnli_fc", "FewCLUE_eprstmt", "CLUE_afqmc", "CLUE_cmnli", "CLUE_ocnli"),
+    *(f"CLUE_{task}" for task in ("C3", "CMRC", "DRCD", "afqmc", "cmnli", "ocnli")),
+    *(f"FewCLUE_{task}" for task in ("bustm", "chid", "cluewsc", "csl", "eprstmt", "ocnli_fc", "tnews")),
 )
 """Folders of ``configs/datasets``."""
 
@@ -47,14 +48,22 @@ KINDS: dict[str, Any] = {"base": None, "lm": LM_META, "chat": CHAT_META, "api": 
 
 
 def datasets_of(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """The first dataset of each shape in a config's lists: subjects of one exam differ by their name only."""
+    """The first dataset of each shape in a config's lists, asked once: an exam's subjects differ by name only."""
     shapes: dict[str, dict[str, Any]] = {}
     for key in sorted(config):
         listed = config[key] if key.endswith("_datasets") and isinstance(config[key], list) else []
         for dataset in listed:
-            if isinstance(dataset, dict) and dataset.get("infer_cfg"):
-                shapes.setdefault(f"{key} {dataset.get('type')} {_template_kind(dataset)}", dataset)
+            if isinstance(dataset, dict) and _asks_natively(dataset.get("infer_cfg")):
+                once = {option: value for option, value in dataset.items() if option not in ("n", "k")}
+                shapes.setdefault(f"{key} {dataset.get('type')} {_template_kind(dataset)}", once)
     return list(shapes.values())
+
+
+def _asks_natively(infer: dict[str, Any] | None) -> bool:
+    if not infer:
+        return False
+    asks = str(infer["inferencer"].get("type")).rsplit(".", 1)[-1] in ("GenInferencer", "PPLInferencer")
+    return asks and str(infer["retriever"].get("type")).rsplit(".", 1)[-1] in ("ZeroRetriever", "FixKRetriever")
 
 
 def _template_kind(dataset: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.evaluators import EVALUATORS, Scored, scored
-from inference.loaders import LOADERS, Find, Row, Splits, read_csv, read_jsonl
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_csv, read_jsonl
 from inference.metrics.edit_distance import edit_distance
 from inference.postprocess import first_option
 from inference.problems import InputProblem
@@ -40,7 +40,7 @@ def _read(file: Path) -> list[Row]:
     readers = {".jsonl": read_jsonl, ".csv": read_csv}
     if file.suffix not in readers:
         raise InputProblem(f"{file} is neither .jsonl nor .csv; convert it")
-    return readers[file.suffix](file)
+    return like_the_first(readers[file.suffix](file))
 
 
 @EVALUATORS.add("OptionSimAccEvaluator")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from inference.evaluators import EVALUATORS, Scored, scored
-from inference.loaders import LOADERS, Find, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Splits, like_the_first, read_jsonl
 from inference.postprocess import POSTPROCESSORS
 from inference.problems import InputProblem
 from inference.sources import add_source
@@ -17,7 +17,7 @@ add_source("opencompass/gsm8k", "data/gsm8k", archive="gsm8k.zip")
 @LOADERS.add("GSM8KDataset")
 def load(find: Find, path: str) -> Splits:
     """``train.jsonl`` and ``test.jsonl`` with ``question`` and ``answer``."""
-    return {split: read_jsonl(find(path) / f"{split}.jsonl") for split in ("train", "test")}
+    return {split: like_the_first(read_jsonl(find(path) / f"{split}.jsonl")) for split in ("train", "test")}
 
 
 @POSTPROCESSORS.add("gsm8k_dataset", "gsm8k_dataset_postprocess")

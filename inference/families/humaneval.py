@@ -9,7 +9,7 @@ from inference import code_runs
 from inference.code_answers import first_block, function_body, indented_body, last_block
 from inference.code_runs import Outcome, Program
 from inference.evaluators import EVALUATORS, Metric, Scored, of_many, requires
-from inference.loaders import LOADERS, Find, Row, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_jsonl
 from inference.pass_at_k import percentages
 from inference.postprocess import POSTPROCESSORS
 from inference.problems import InputProblem
@@ -33,7 +33,7 @@ def load(find: Find, path: str, *, num_repeats: int = 1, local_mode: bool = Fals
 
     :param local_mode: is for OpenCompass's downloads; nothing is downloaded here.
     """
-    return [row for row in read_jsonl(find(path)) for _ in range(num_repeats)]
+    return [row for row in like_the_first(read_jsonl(find(path))) for _ in range(num_repeats)]
 
 
 @EVALUATORS.add("HumanEvalEvaluator")

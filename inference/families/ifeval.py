@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.evaluators import EVALUATORS, Metric, Scored
 from inference.instructions import obeyed, variants
-from inference.loaders import LOADERS, Find, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Splits, like_the_first, read_jsonl
 from inference.problems import InputProblem
 from inference.sources import add_source
 
@@ -16,7 +16,8 @@ add_source("opencompass/IFEval", "data/ifeval/input_data.jsonl", archive="ifeval
 @LOADERS.add("IFEvalDataset")
 def load(find: Find, path: str) -> Splits:
     """A line per prompt; the reference is the whole line: ``key``, ``prompt``, ``instruction_id_list``, ``kwargs``."""
-    return [{"prompt": row.get("prompt"), "reference": row} for row in read_jsonl(find(path))]
+    rows = like_the_first(read_jsonl(find(path)))
+    return [{"prompt": row["prompt"], "reference": row} for row in rows]
 
 
 @EVALUATORS.add("IFEvaluator")

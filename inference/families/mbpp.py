@@ -11,7 +11,7 @@ from inference import code_runs
 from inference.code_answers import mbpp_answer, mbpp_block
 from inference.code_runs import Outcome, Program
 from inference.evaluators import EVALUATORS, Metric, Scored, of_many, requires
-from inference.loaders import LOADERS, Find, Row, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_jsonl, with_columns_of_all
 from inference.pass_at_k import percentages
 from inference.problems import InputProblem, NotNative
 from inference.sources import add_source
@@ -30,25 +30,31 @@ TYPE_AWARE_EQUAL = "__opencompass_type_aware_equal"
 @LOADERS.add("MBPPDataset")
 def load(find: Find, path: str, *, local_mode: bool = False) -> Splits:
     """Ten rows to learn from and the 500 after them; the assertions also as one text, for prompt and check."""
-    return _split([_with_checks(row) for row in read_jsonl(find(path))], 10, 510)
+    return _split([_with_checks(row) for row in _read(find, path)], 10, 510)
 
 
 @LOADERS.add("MBPPDatasetV2")
 def load_repeated(find: Find, path: str, *, num_repeats: int = 1) -> Splits:
     """The same for pass@k: the test rows ``num_repeats`` times over."""
-    return _repeated(_split([_with_column(_joined(row)) for row in read_jsonl(find(path))], 10, 510), num_repeats)
+    return _repeated(_split([_with_column(_joined(row)) for row in _read(find, path)], 10, 510), num_repeats)
 
 
 @LOADERS.add("SanitizedMBPPDataset")
 def load_sanitized(find: Find, path: str, *, num_repeats: int = 1) -> Splits:
     """The 264 rows that were checked by hand: seven to learn from, 257 to test."""
-    return _repeated(_split([_sanitized(row) for row in read_jsonl(find(path))], 7, 264), num_repeats)
+    return _repeated(_split([_sanitized(row) for row in _read(find, path)], 7, 264), num_repeats)
 
 
 @LOADERS.add("MBPPPlusDataset")
 def load_plus(find: Find, path: str, *, num_repeats: int = 1) -> Splits:
     """Rows of EvalPlus, each ``num_repeats`` times in a row."""
-    return [_with_column(_with_checks(row)) for row in read_jsonl(find(path)) for _ in range(num_repeats)]
+    return [
+        _with_column(_with_checks(row)) for row in like_the_first(read_jsonl(find(path))) for _ in range(num_repeats)
+    ]
+
+
+def _read(find: Find, path: str) -> list[Row]:
+    return with_columns_of_all(read_jsonl(find(path)))
 
 
 def _split(rows: list[Row], train: int, test: int) -> dict[str, list[Row]]:
@@ -76,10 +82,9 @@ def _with_column(row: Row) -> Row:
 
 
 def _sanitized(row: Row) -> Row:
-    row = _with_column(_with_checks(row))
-    text = row.pop("prompt", None)
-    row.pop("test_case")
-    return {**row, "text": text}
+    joined = _joined(row)
+    kept = {key: value for key, value in joined.items() if key not in ("prompt", "test_case")}
+    return _with_column({**kept, "text": row.get("prompt"), "test_list_2": joined["test_list"]})
 
 
 def type_aware(check: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.answer_lists import read_answers, score_containing
 from inference.evaluators import EVALUATORS, Scored
-from inference.loaders import LOADERS, Find, Row, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_jsonl
 from inference.problems import InputProblem
 from inference.sources import add_source
 
@@ -23,7 +23,9 @@ def load(find: Find, path: str) -> Splits:
 @LOADERS.add("NQOpenDataset")
 def load_open(find: Find, path: str) -> Splits:
     """``nq-open-{validation,train}.jsonl``; the train split keeps the first answer only."""
-    rows = {split: read_jsonl(find(path) / f"nq-open-{split}.jsonl") for split in ("validation", "train")}
+    rows = {
+        split: like_the_first(read_jsonl(find(path) / f"nq-open-{split}.jsonl")) for split in ("validation", "train")
+    }
     return {**rows, "train": [_first(row) for row in rows["train"]]}
 
 

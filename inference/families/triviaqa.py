@@ -6,7 +6,7 @@ from typing import Any
 
 from inference.answer_lists import read_answers, score_containing
 from inference.evaluators import EVALUATORS, Scored
-from inference.loaders import LOADERS, Find, Splits, read_jsonl
+from inference.loaders import LOADERS, Find, Splits, like_the_first, read_jsonl
 from inference.sources import add_source
 
 add_source("opencompass/trivia_qa", "data/triviaqa", archive="triviaqa.zip")
@@ -21,13 +21,14 @@ def load(find: Find, path: str) -> Splits:
 @LOADERS.add("TriviaQADatasetV2")
 def load_lines(find: Find, path: str) -> Splits:
     """``triviaqa-{validation,train}.jsonl``."""
-    return {split: read_jsonl(find(path) / f"triviaqa-{split}.jsonl") for split in ("validation", "train")}
+    folder = find(path)
+    return {split: like_the_first(read_jsonl(folder / f"triviaqa-{split}.jsonl")) for split in ("validation", "train")}
 
 
 @LOADERS.add("TriviaQADatasetV3")
 def load_file(find: Find, path: str) -> Splits:
     """One file of JSON lines."""
-    return read_jsonl(find(path))
+    return like_the_first(read_jsonl(find(path)))
 
 
 @EVALUATORS.add("TriviaQAEvaluator")

@@ -76,6 +76,8 @@ NEEDED = {
     "answer_pattern": {"answer_pattern": "is (.)"},
     "think_pred": {"re_pattern": "is (.)"},
     "xml": {"tag": "<b>"},
+    "mgsm": {"lang": "en"},
+    "mathbench": {"name": "college_cn"},
 }
 
 

@@ -8,7 +8,7 @@ Run in an OpenCompass virtualenv (``make opencompass-venv``) that also has langd
 the tests in tests/inference/test_recorded_scoring.py give the same inputs to ours.
 """
 
-# ruff: noqa: E501  # long calls of a table
+# ruff: noqa: E501, RUF001  # long calls of a table, some with full-width characters
 
 from __future__ import annotations
 
@@ -47,9 +47,22 @@ from opencompass.utils import code_execution, text_postprocessors
 
 langdetect.DetectorFactory.seed = 0
 # by import_module: the package's own namespace has other things of these names
-custom, gsm8k, humaneval, math, mbpp, natural_question, triviaqa = (
+custom, gsm8k, humaneval, lcsts, math, mathbench, mbpp, mgsm, natural_question, strategyqa, triviaqa, xsum = (
     import_module(f"opencompass.datasets.{name}")
-    for name in ("custom", "gsm8k", "humaneval", "math", "mbpp", "natural_question", "triviaqa")
+    for name in (
+        "custom",
+        "gsm8k",
+        "humaneval",
+        "lcsts",
+        "math",
+        "mathbench",
+        "mbpp",
+        "mgsm",
+        "natural_question",
+        "strategyqa",
+        "triviaqa",
+        "xsum",
+    )
 )
 
 
@@ -112,13 +125,28 @@ def texts(data: Path) -> dict:
         processed("MBPPEvaluator", mbpp.MBPPEvaluator()._process_answer, pools, "code"),
         processed("MBPPEvaluator2", mbpp.MBPPEvaluator2()._process_answer, pools, "code"),
     ]
+    lines = [f"Answer: {said}" if number % 3 else f"答案: {said}" for number, said in enumerate(answers)]
+    lines = [
+        line.replace("answer is", "The answer is yes, no") if number % 5 == 0 else line
+        for number, line in enumerate(lines)
+    ]
+    pools["lines"] = [*lines, "“摘要，不错。”", "1. first 1. second", "- a - b\nmore", "No, the answer is Yes"]
+    outputs += [
+        processed("mgsm_postprocess", mgsm.mgsm_postprocess, pools, "lines", lang="en"),
+        processed("mgsm_postprocess", mgsm.mgsm_postprocess, pools, "lines", lang="zh"),
+        processed("mathbench_postprocess", mathbench.mathbench_postprocess, pools, "lines", name="college"),
+        processed("mathbench_postprocess", mathbench.mathbench_postprocess, pools, "lines", name="college_cn"),
+        processed("strategyqa", strategyqa.strategyqa_pred_postprocess, pools, "lines"),
+        processed("Xsum", xsum.Xsum_postprocess, pools, "lines"),
+        processed("lcsts", lcsts.lcsts_postprocess, pools, "lines"),
+    ]
     return {"pools": pools, "outputs": outputs}
 
 
-def processed(name, call, pools, pool, **options):
+def processed(type_, call, pools, pool, **options):
     left = [call(text, **options) for text in pools[pool]]
     left = [scripted.digest(text) for text in left] if pool == "code" else left
-    return {"type": name, "pool": pool, "options": options, "left": left}
+    return {"type": type_, "pool": pool, "options": options, "left": left}
 
 
 def numbers(data: Path) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -65,14 +66,17 @@ Tables and plots lie in the run folder under `summary/`. A run that was stopped 
 """
 
 
-def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
+def build_eval_dag(dag_id: str = "opencompass_eval", default_args: Mapping[str, Any] | None = None) -> DAG:
     """The on-demand evaluation DAG; its form comes from the one table of parameters.
 
     :param dag_id: the DAG's id.
+    :param default_args: Airflow's arguments for every task, e.g. ``queue``, or ``execution_timeout``, which also counts
+        while a job waits and runs; see :class:`ShardOperator`.
     """
     fields = form({"config": offered(), "cluster": offered("clusters")})
     params = {name: Param(**schema) for name, schema in fields.items()}
-    with DAG(dag_id, schedule=None, params=params, doc_md=DOC, tags=["opencompass"]) as dag:
+    common: dict[str, Any] = {"doc_md": DOC, "tags": ["opencompass"], "default_args": dict(default_args or {})}
+    with DAG(dag_id, schedule=None, params=params, **common) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_OTHERS_FAULTS)
         infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
         score = _stage("eval", plan, TriggerRule.ALL_DONE)

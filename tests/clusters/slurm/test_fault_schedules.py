@@ -57,6 +57,13 @@ def test_a_submission_that_was_killed_counts_though_the_queue_was_looked_at_just
     assert (report.problems, report.struck) == ([], {"login_reboots": 1})
 
 
+@pytest.mark.parametrize("fault", ["preempted", "requeued"])
+def test_a_job_that_is_put_back_before_the_queue_shows_it_does_not_work_beside_the_next(fault):
+    setting = Setting(site=Site(nodes=1, accounting=False), shards=1, requeue=True)
+    report = play(setting, (Step(0, "squeue_lags", 3), Step(8, fault)))
+    assert (report.problems, report.struck) == ([], {"squeue_lags": 1, fault: 1})
+
+
 # A failure is told at once; `make soak` looks for the smallest schedule that shows it.
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
 @given(SETTINGS, SCHEDULES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -72,3 +74,12 @@ def test_a_sensor_waits_for_jobs_that_something_else_submitted(slurm_world: Slur
         f"job:{bad.strip()}": "failed",
     }
     assert f"job job:{bad.strip()} is failed: " in world.log(both, "wait")
+
+
+def test_the_command_line_logs_in_with_the_connection_that_airflow_keeps(slurm_world: SlurmWorld):
+    world = slurm_world
+    env = world.airflow.home.environment({"OPENCOMPASS_OPS_CONFIG_DIR": str(world.folder / "configs")})
+    command = [sys.executable, "-m", "opencompass_ops.cli", "doctor", LIGHT]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert (said.returncode, said.stderr) == (0, ""), said.stdout + said.stderr
+    assert f"{world.bed.user} on " in said.stdout

@@ -18,7 +18,7 @@ from tests.clusters.slurm.fake.world import Report, Setting, Step, play
 
 pytestmark = pytest.mark.process
 
-EXAMPLES, SOAK_EXAMPLES = 25, 1000
+EXAMPLES, SOAK_EXAMPLES = 25, 300
 
 SITES = st.builds(
     Site,

@@ -122,7 +122,7 @@ def test_a_shard_of_a_real_model_is_preempted(slurm_world: SlurmWorld):
 )
 def test_a_deferred_task_reaches_its_execution_timeout(slurm_world: SlurmWorld):
     world = replace(slurm_world, dag="impatient_eval")
-    world.hold()
+    world.hold("infer-0000")  # its evaluation comes too, to say what is missing
     run = world.start(world.config("timeout", rows=2), cluster=LIGHT)
     evidence = world.evidence(run)
     world.running(evidence, 1)
@@ -137,7 +137,7 @@ def test_a_deferred_task_reaches_its_execution_timeout(slurm_world: SlurmWorld):
 )
 def test_a_task_gives_up_while_its_job_runs(slurm_world: SlurmWorld):
     world = slurm_world
-    world.hold()
+    world.hold("infer-0000")  # its evaluation comes too, to say what is missing
     run = world.start(world.config("given-up", rows=2), cluster=LIGHT)
     evidence = world.evidence(run)
     world.running(evidence, 1)
@@ -153,7 +153,7 @@ def test_a_task_gives_up_while_its_job_runs(slurm_world: SlurmWorld):
 )
 def test_a_task_is_marked_failed_while_a_worker_has_it(slurm_world: SlurmWorld):
     world = slurm_world
-    world.hold()
+    world.hold("infer-0000")  # its evaluation comes too, to say what is missing
     run = world.start(world.config("killed-again", rows=2), cluster=LIGHT)
     evidence = world.evidence(run)
     jobs = world.running(evidence, 1)

@@ -163,7 +163,7 @@ def test_a_task_is_marked_failed_while_a_worker_has_it(slurm_world: SlurmWorld):
     restart_triggerer(world)
     until(lambda: world.instances(run, world.infer)[0]["state"] == "up_for_retry", "the end of the first try", 180)
     os.mkfifo(spec)
-    until(lambda: world.worker(run), "a worker with the second try", 180)
+    until(lambda: waits_at_a_pipe(world.worker(run)), "a worker with the second try", 180)
     unblock(spec, content)
     assert world.running(evidence, 1) == jobs
     world.mark_task(run, world.infer, 0, "failed")
@@ -185,6 +185,11 @@ def block(evidence: Evidence) -> tuple[Path, bytes]:
     spec.unlink()
     os.mkfifo(spec)
     return spec, content
+
+
+def waits_at_a_pipe(pid: int | None) -> bool:
+    """Whether a process has opened a pipe to read, which nobody has opened to write."""
+    return pid is not None and Path(f"/proc/{pid}/wchan").read_text() == "wait_for_partner"
 
 
 def unblock(spec: Path, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -107,13 +108,14 @@ class AirflowRest:
         deadline = time.monotonic() + timeout
         seen: StateCounts = {}
         while time.monotonic() < deadline:
-            state = str(self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
-            counts = _count(self.instances(dag_id, run_id)) if on_progress else {}
-            if on_progress and counts != seen:
-                on_progress(counts)
-                seen = counts
-            if state in FINAL_STATES:
-                return state
+            with suppress(httpx.ReadTimeout):  # seen while 1,000 jobs ended on two cores; it is asked again
+                state = str(self.request("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+                counts = _count(self.instances(dag_id, run_id)) if on_progress else {}
+                if on_progress and counts != seen:
+                    on_progress(counts)
+                    seen = counts
+                if state in FINAL_STATES:
+                    return state
             time.sleep(1)
         raise TimeoutError(f"run {run_id} of {dag_id} is not over after {timeout:.0f} s; see {self.url}/dags/{dag_id}")
 

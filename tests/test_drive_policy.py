@@ -114,15 +114,23 @@ async def test_a_job_that_nobody_began_to_submit_is_looked_for_only_after_an_uns
         monkeypatch, submit=[LostError("sbatch's answer"), Admission.ADOPTED], poll=[status("failed", reason="its own")]
     )
     await drive.run_job(job)
-    assert cluster.calls == ["submit", "find", "submit", "poll"]
+    assert cluster.calls == ["submit", "find", "submit", "poll", "cancel"]
 
 
-async def test_a_lost_job_is_stopped_before_it_counts_as_lost(job, monkeypatch):
+async def test_a_lost_job_is_stopped_before_anybody_hears_of_it(job, monkeypatch):
     cluster = use(monkeypatch, poll=[status("lost", reason="gone")], cancel=[UnsureError("no answer"), None])
     outcome = await drive.run_job(job)
     assert cluster.calls.count("cancel") == 2
     assert (outcome.state, outcome.error_type) == (JobState.LOST, "InfrastructureError")
     assert type(drive.error_of(outcome, job.run_dir, SHARD)) is InfrastructureError
+
+
+async def test_a_failed_job_is_stopped_also_by_who_finds_its_verdict(job, monkeypatch):
+    cluster = use(monkeypatch, poll=[status("failed", reason="its own")], cancel=[None])
+    first = await drive.run_job(job)
+    assert cluster.calls == ["submit", "poll", "cancel"]
+    assert await drive.run_job(job) == first
+    assert cluster.calls[3:] == ["cancel"]
 
 
 async def test_a_lost_job_that_has_done_its_work_is_a_success(job, monkeypatch):

@@ -11,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from opencompass_ops import __version__, config_commands, suite_commands
+from opencompass_ops.clusters.connections import use_resolver
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import OpsError
+from opencompass_ops.hooks import stored
 from opencompass_ops.planning.params import OF_CLUSTER, add_arguments, from_arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 whole, 1 something failed, 2 the request is wrong, 130 interrupted."""
     arguments = _parser().parse_args(argv)
+    use_resolver(stored.resolve)
     try:
         code = int(arguments.command(arguments))
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -73,19 +74,22 @@ version that the suite's lead has published; only what the form shows can be set
 """
 
 
-def build_eval_dag(dag_id: str = "opencompass_eval") -> DAG:
+def build_eval_dag(dag_id: str = "opencompass_eval", default_args: Mapping[str, Any] | None = None) -> DAG:
     """The on-demand evaluation DAG; its form comes from the one table of parameters.
 
     :param dag_id: the DAG's id.
+    :param default_args: Airflow's arguments for every task, e.g. ``queue``, or ``execution_timeout``, which also counts
+        while a job waits and runs; see :class:`ShardOperator`.
     """
     fields = form({"config": offered(), "cluster": offered("clusters"), "eval_cluster": offered("clusters")})
-    return _build(dag_id, fields, DOC)
+    return _build(dag_id, fields, DOC, default_args)
 
 
-def build_suite_dag(name: str) -> DAG:
+def build_suite_dag(name: str, default_args: Mapping[str, Any] | None = None) -> DAG:
     """The DAG of a published suite: its form shows a version and what the newest one's allow-list names.
 
     :param name: the suite's name; the DAG is called ``opencompass_suite_NAME``.
+    :param default_args: as for :func:`build_eval_dag`.
     :raises ConfigError: no version is published.
     """
     known = [f"{name}@{version}" for version in reversed(versions(name))]
@@ -98,12 +102,13 @@ def build_suite_dag(name: str) -> DAG:
         "description": newest.title or "What is evaluated: a version that the suite's lead has published.",
     }
     fields = {"config": version, **form({"cluster": offered("clusters")}, newest.fields())}
-    return _build(f"opencompass_suite_{name}", fields, SUITE_DOC)
+    return _build(f"opencompass_suite_{name}", fields, SUITE_DOC, default_args)
 
 
-def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str) -> DAG:
+def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_args: Mapping[str, Any] | None) -> DAG:
     params = {name: Param(**schema) for name, schema in fields.items()}
-    with DAG(dag_id, schedule=None, params=params, doc_md=doc, tags=["opencompass"]) as dag:
+    common: dict[str, Any] = {"doc_md": doc, "tags": ["opencompass"], "default_args": dict(default_args or {})}
+    with DAG(dag_id, schedule=None, params=params, **common) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_OTHERS_FAULTS)
         infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
         score = _stage("eval", plan, TriggerRule.ALL_DONE)

@@ -171,10 +171,16 @@ async def run_job(job: Job, on_status: OnStatus | None = None) -> Outcome:
     :param on_status: called with each new state, progress or piece of log; must return at once.
     :raises asyncio.CancelledError: the caller was cancelled; the job was not.
     """
-    concluded = attempts.verdict(job.files, job.token)
-    if concluded:
-        return concluded
-    seen = _Observer(job, on_status)
+    outcome = attempts.verdict(job.files, job.token) or await _seen_through(job, _Observer(job, on_status))
+    if not outcome.ok and outcome.error_type != JobRefused.__name__:
+        # A lost job may run on, and Slurm may start one again that has ended, under the same id: a requeue that the
+        # queue does not show yet, or an administrator's. Beside the next job it would do the work twice.
+        await _surely(lambda: cluster_for(job.config).cancel([job.token]), f"{job.token}: not known to stay stopped")
+    return outcome
+
+
+async def _seen_through(job: Job, seen: _Observer) -> Outcome:
+    """Admit, wait and judge; the first verdict of all who do this counts."""
     try:
         if await _admitted(job, seen):
             status = await poller_for(job.config).wait(job.token, seen)
@@ -381,10 +387,7 @@ async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
 
 
 async def _judged(job: Job, status: JobStatus) -> Outcome:
-    """The outcome; of a lost job only when nothing of it can run on, else the next one would double its work."""
-    if status.state is JobState.LOST:
-        cluster = cluster_for(job.config)
-        await _surely(lambda: cluster.cancel([job.token]), f"{job.token} is lost, and not known to be stopped")
+    """The outcome; a shared file system may show late what makes it a success."""
     outcome = await asyncio.to_thread(judge, job, status)
     patience = 0.0 if job.config.kind == "local" else FILES_LAG_SECONDS
     pause = _FIRST_PAUSE

@@ -191,6 +191,11 @@ class Testbed:
         """Send a signal to a daemon; after SIGKILL it is gone when this returns."""
         self.daemons.send(name, signum)
 
+    def preempt(self, nodes: Iterable[str]) -> None:
+        """Take nodes for a moment, for a job that shares them with nobody and may chase others away."""
+        for node in nodes:
+            self.run("sbatch", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=sleep 1")
+
     def kill_node(self, node: str) -> None:
         """Let a node die; its jobs fail after ``slurmd_timeout`` seconds, while their processes run on."""
         self.send(slurmd(node), signal.SIGKILL)

@@ -67,6 +67,11 @@ class Evidence:
         return sorted((row for row in rows if row.token in tokens), key=lambda row: int(row.job_id))
 
     @property
+    def live(self) -> list[str]:
+        """Ids of the run's jobs that are not over."""
+        return [row.job_id for row in self.rows() if row.state in ("PENDING", "RUNNING", "COMPLETING")]
+
+    @property
     def processes(self) -> list[str]:
         """Command lines of what jobs of the user started, where that is nobody else's."""
         return accounts.of_jobs(accounts.ids(self.bed.user)[0]) if self.bed.bed.is_private else []

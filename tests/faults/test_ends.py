@@ -68,7 +68,7 @@ async def test_jobs_are_preempted_and_cancelled(world: World) -> None:
     run = world.run(resources={"partition": "scav"})
     async with run.driven():
         jobs = await run.running(SHARDS, answered=1)
-        preempt(world.bed, jobs)
+        world.bed.preempt({row.node for row in jobs})
         await all_ended(run)
         gate.unlink()
     assert_ended_as(run, jobs, "PREEMPTED", "preempted JobInterrupted: ")
@@ -81,7 +81,7 @@ async def test_jobs_are_preempted_in_a_partition_that_requeues(world: World) -> 
     run = world.run(resources={"partition": "requeue"})
     async with run.driven():
         jobs = await run.running(SHARDS, answered=1)
-        preempt(world.bed, jobs)
+        world.bed.preempt({row.node for row in jobs})
         await all_ended(run)
         gate.unlink()
     assert_ended_as(run, jobs, "PREEMPTED", "preempted JobInterrupted: ")
@@ -96,7 +96,7 @@ async def test_jobs_are_preempted_and_requeued(world: World) -> None:
     run = world.run(resources={"partition": "requeue", "extra_args": ["--requeue"]})
     async with run.driven():
         jobs = await run.running(SHARDS, answered=1)
-        preempt(world.bed, jobs)
+        world.bed.preempt({row.node for row in jobs})
         await until(lambda: {row.state for row in run.rows()} == {"PENDING"}, "requeued jobs")
         gate.unlink()
     assert [run.starts(row.token) for row in jobs] == [[(row.job_id, 0), (row.job_id, 1)] for row in jobs]
@@ -223,12 +223,6 @@ def assert_ended_as(run: Run, jobs: list[Row], state: str, verdict: str) -> None
         first, second = run.verdicts(shard.id)
         assert first.startswith(verdict), first
         assert second == "succeeded : "
-
-
-def preempt(bed: Testbed, jobs: list[Row]) -> None:
-    """Take the jobs' nodes for a moment."""
-    for node in {row.node for row in jobs}:
-        bed.run("sbatch", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=sleep 1")
 
 
 def power_off(bed: Testbed) -> None:

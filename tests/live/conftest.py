@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
         f"kind = 'local'\npython = {str(gate)!r}\nwork_dir = {str(folder / 'outputs')!r}\ndata_dir = {str(folder)!r}\n"
         f"state_dir = {str(folder / 'state')!r}\nenv = dict(OMP_NUM_THREADS='1')\n"
     )
+    dags = folder / "dags"
+    for source in (repo / "dags", Path(__file__).parent / "dags"):
+        shutil.copytree(source, dags, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     env = {
         "OPENCOMPASS_OPS_CONFIG_DIR": str(folder / "configs"),
         "OPENCOMPASS_OPS_DATABASE": f"sqlite:///{folder / 'results.db'}",
@@ -38,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
     }
-    with EmbeddedAirflow(folder / "airflow", env=env, cache=repo / ".cache") as airflow:
+    with EmbeddedAirflow(folder / "airflow", dags=dags, env=env, cache=repo / ".cache") as airflow:
         airflow.rest.wait_for_dag(DAG)
         yield World(airflow, folder, place=folder)
 

@@ -53,6 +53,7 @@ class World:
     :param place: models, data, gates and outputs, where the jobs see them too.
     :param cluster: name of the cluster config, whose ``python`` is the gate.
     :param kind: its kind.
+    :param dag: which DAG is triggered.
     """
 
     airflow: EmbeddedAirflow
@@ -60,6 +61,7 @@ class World:
     place: Path
     cluster: str = "gated"
     kind: str = "local"
+    dag: str = DAG
 
     @property
     def gates(self) -> Path:
@@ -92,48 +94,48 @@ class World:
         """Trigger a run with the form's params; returns the run id."""
         work_dir = str(self.place / "outputs" / Path(config).stem)
         asked = {"config": config, "cluster": self.cluster, "work_dir": work_dir}
-        return self.airflow.rest.trigger(DAG, asked | params)
+        return self.airflow.rest.trigger(self.dag, asked | params)
 
     def wait(self, run: str, timeout: float = 240) -> str:
         """The run's final state."""
-        return self.airflow.rest.wait(DAG, run, timeout=timeout)
+        return self.airflow.rest.wait(self.dag, run, timeout=timeout)
 
     def assert_green(self, run: str, timeout: float = 240) -> None:
         """Wait for the run's end; the failure shows what its failed tasks said last."""
         if self.wait(run, timeout) == "success":
             return
-        failed = [ti for ti in self.airflow.rest.instances(DAG, run) if ti["state"] == "failed"]
+        failed = [ti for ti in self.airflow.rest.instances(self.dag, run) if ti["state"] == "failed"]
         said = [self.log(run, ti["task_id"], ti["map_index"], ti["try_number"])[-3000:] for ti in failed[:3]]
         pytest.fail("\n".join([f"{run}: {len(failed)} tasks failed", *said]))
 
     def instances(self, run: str, task: str) -> list[dict[str, Any]]:
         """Task instances of one task, by map index."""
-        found = [ti for ti in self.airflow.rest.instances(DAG, run) if ti["task_id"] == task]
+        found = [ti for ti in self.airflow.rest.instances(self.dag, run) if ti["task_id"] == task]
         return sorted(found, key=lambda ti: ti["map_index"])
 
     def run_dir(self, run: str) -> Path:
         """The run directory, once it was planned."""
-        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/plan/xcomEntries/return_value"
+        path = f"dags/{self.dag}/dagRuns/{run}/taskInstances/plan/xcomEntries/return_value"
         value = until(lambda: self._maybe(path), "the plan's XCom")
         body = value["value"]
         return Path((json.loads(body) if isinstance(body, str) else body)["run_dir"])
 
     def xcom(self, run: str, task: str, key: str) -> Any:
         """One XCom value."""
-        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
+        path = f"dags/{self.dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
         body = self.airflow.rest.request("GET", path)["value"]
         return json.loads(body) if isinstance(body, str) and body[:1] in "{[" else body
 
     def maybe_xcom(self, run: str, task: str, key: str, map_index: int, having: str) -> Any:
         """One XCom value of a mapped instance once it has a field; None before."""
-        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}?map_index={map_index}"
+        path = f"dags/{self.dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}?map_index={map_index}"
         body = (self._maybe(path) or {}).get("value")
         value = json.loads(body) if isinstance(body, str) else body
         return value if value and value.get(having) else None
 
     def log(self, run: str, task: str, map_index: int = -1, attempt: int = 1) -> str:
         """The task's log as the UI shows it."""
-        path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"
+        path = f"dags/{self.dag}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}"
         return json.dumps(self.airflow.rest.request("GET", path, params={"map_index": map_index}))
 
     def clear(self, run: str, task: str, map_index: int) -> None:
@@ -142,11 +144,26 @@ class World:
             "dry_run": False, "dag_run_id": run, "task_ids": [[task, map_index]], "only_failed": False,
             "include_downstream": True, "reset_dag_runs": True,
         }  # fmt: skip
-        self.airflow.rest.request("POST", f"dags/{DAG}/clearTaskInstances", json=body)
+        self.airflow.rest.request("POST", f"dags/{self.dag}/clearTaskInstances", json=body)
+
+    def mark_task(self, run: str, task: str, map_index: int, state: str) -> None:
+        """Mark one mapped instance."""
+        path = f"dags/{self.dag}/dagRuns/{run}/taskInstances/{task}/{map_index}"
+        self.airflow.rest.request("PATCH", path, json={"new_state": state})
 
     def mark_run(self, run: str, state: str) -> None:
         """Mark the whole run."""
-        self.airflow.rest.request("PATCH", f"dags/{DAG}/dagRuns/{run}", json={"state": state})
+        self.airflow.rest.request("PATCH", f"dags/{self.dag}/dagRuns/{run}", json={"state": state})
+
+    def worker(self, run: str) -> int | None:
+        """Pid of the worker that has an infer shard."""
+        found = [instance for instance in self.instances(run, self.infer) if instance["state"] == "running"]
+        return found[0]["pid"] if found else None
+
+    def owner(self, run: str) -> int | None:
+        """Which triggerer has the first infer shard."""
+        job = self.instances(run, self.infer)[0]["triggerer_job"]
+        return job["id"] if job else None
 
     def forget(self) -> None:
         """Drop the results database, so that nothing is known of earlier answers."""

@@ -45,7 +45,7 @@ class SlurmWorld(World):
     def beside(cls, world: World, bed: Testbed) -> SlurmWorld:
         """Tell the Airflow of a world about the cluster."""
         place = bed.make_folder(f"live-{uuid.uuid4().hex[:8]}")
-        found = cls(world.airflow, world.folder, place, REAL, "slurm", bed)
+        found = cls(world.airflow, world.folder, place, REAL, "slurm", bed=bed)
         for model in ("model", "second-model"):
             shutil.copytree(world.folder / model, place / model, copy_function=shutil.copyfile)  # weights are 0600
         python = str(bed.python)

@@ -82,7 +82,7 @@ def test_a_worker_killed_before_it_could_defer_starts_the_job_once(world: World)
     content = spec.read_bytes()
     spec.unlink()
     os.mkfifo(spec)  # the worker blocks when it reads what the shard is
-    pid = until(lambda: _pid_of_worker(world, run), "a worker with the shard")
+    pid = until(lambda: world.worker(run), "a worker with the shard")
     kill(pid)
     spec.unlink()
     spec.write_bytes(content)
@@ -123,10 +123,10 @@ def test_a_trigger_handed_to_a_second_triggerer_cancels_nothing(world: World):
     until(lambda: _held(folder), "a job")
     held = _held(folder)
     # The first triggerer hangs, so that the second one takes its triggers, and then wakes up and finds them gone.
-    first, owner = world.airflow.pids["triggerer"], _owner(world, run)
+    first, owner = world.airflow.pids["triggerer"], world.owner(run)
     signal_session(first, signal.SIGSTOP)
     world.airflow.start("triggerer", name="triggerer-2")
-    until(lambda: _owner(world, run) not in (None, owner), "a second owner", 120)
+    until(lambda: world.owner(run) not in (None, owner), "a second owner", 120)
     signal_session(first, signal.SIGCONT)
     until(lambda: "its task is still deferred" in world.log(run, "infer_local", 0), "the guard's word in the log")
     assert _held(folder) == held
@@ -151,13 +151,3 @@ def test_a_deferred_shard_that_is_cleared_is_run_again_by_the_same_run(world: Wo
 def _held(folder: Path) -> set[int]:
     """Pids of the jobs that wait at a gate."""
     return {process.pid for process in processes_of(folder) if "inference" in process.cmdline()}
-
-
-def _pid_of_worker(world: World, run: str) -> int | None:
-    shard = [instance for instance in world.instances(run, "infer_local") if instance["state"] == "running"]
-    return shard[0]["pid"] if shard else None
-
-
-def _owner(world: World, run: str) -> int | None:
-    job = world.instances(run, "infer_local")[0]["triggerer_job"]
-    return job["id"] if job else None

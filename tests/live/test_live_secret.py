@@ -29,7 +29,7 @@ def test_a_secret_of_the_connection_is_seen_by_the_jobs_only(slurm_world: SlurmW
     # Airflow's own copy of the connection is encrypted; its logs, its database and the results lie in these folders.
     assert canary.shown_in([world.folder, world.place, world.bed.bed.folder]) == []
     assert world.airflow.home.database.is_relative_to(world.folder)
-    token = world.evidence(run).tokens()[0]
+    (token,) = world.evidence(run).tokens("infer-0000")
     assert token in world.log(run, world.infer, 0)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 from live_world import until
@@ -56,3 +59,27 @@ def test_a_restarted_triggerer_cancels_nothing(slurm_world: SlurmWorld):
     assert world.kills == kills
     evidence.assert_each_shard_ended_well_once()
     evidence.assert_each_row_was_answered_once()
+
+
+def test_a_sensor_waits_for_jobs_that_something_else_submitted(slurm_world: SlurmWorld):
+    world = replace(slurm_world, dag="slurm_jobs")
+    good, bad = (world.bed.ssh("sbatch", "--parsable", "--output=/dev/null", f"--wrap=exit {code}") for code in (0, 3))
+    first = world.airflow.rest.trigger(world.dag, {"job_ids": [int(good)]})
+    both = world.airflow.rest.trigger(world.dag, {"job_ids": [int(good), int(bad)]})
+    assert world.wait(first) == "success"
+    assert world.wait(both) == "failed"
+    ends = world.xcom(both, "wait", "jobs")
+    assert {job: end["state"] for job, end in ends.items()} == {
+        f"job:{good.strip()}": "succeeded",
+        f"job:{bad.strip()}": "failed",
+    }
+    assert f"job job:{bad.strip()} is failed: " in world.log(both, "wait")
+
+
+def test_the_command_line_logs_in_with_the_connection_that_airflow_keeps(slurm_world: SlurmWorld):
+    world = slurm_world
+    env = world.airflow.home.environment({"OPENCOMPASS_OPS_CONFIG_DIR": str(world.folder / "configs")})
+    command = [sys.executable, "-m", "opencompass_ops.cli", "doctor", LIGHT]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert (said.returncode, said.stderr) == (0, ""), said.stdout + said.stderr
+    assert f"{world.bed.user} on " in said.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from live_world import DAG, until
+from live_world import until
 from slurm_world import LIGHT, SlurmWorld
 
 from faults.evidence import Evidence
@@ -23,16 +23,11 @@ def held(world: SlurmWorld, name: str, shards: int) -> tuple[str, Evidence]:
     return run, evidence
 
 
-def live(evidence: Evidence) -> list[str]:
-    """Ids of jobs that are not over."""
-    return [row.job_id for row in evidence.rows() if row.state in ("PENDING", "RUNNING", "COMPLETING")]
-
-
 @pytest.mark.fault("a run with running jobs is marked failed", "no job of it is left")
 def test_a_run_marked_failed_leaves_no_job(slurm_world: SlurmWorld):
     run, evidence = held(slurm_world, "marked-run", 3)
     slurm_world.mark_run(run, "failed")
-    until(lambda: not live(evidence), "the end of every job", 60)
+    until(lambda: not evidence.live, "the end of every job", 60)
     for shard in evidence.plan.shards:
         (verdict,) = until(lambda: evidence.verdicts(shard.id), f"the verdict of {shard.id}")  # noqa: B023
         assert verdict == "cancelled JobCancelled: cancelled in Airflow while try 1 waited for it"
@@ -42,17 +37,16 @@ def test_a_run_marked_failed_leaves_no_job(slurm_world: SlurmWorld):
 def test_a_task_marked_failed_takes_its_job_alone(slurm_world: SlurmWorld):
     world = slurm_world
     run, evidence = held(world, "marked-task", 3)
-    before = live(evidence)
-    path = f"dags/{DAG}/dagRuns/{run}/taskInstances/{world.infer}/1"
-    world.airflow.rest.request("PATCH", path, json={"new_state": "failed"})
+    before = evidence.live
+    world.mark_task(run, world.infer, 1, "failed")
     shard = evidence.plan.shards[1].id
     until(lambda: evidence.verdicts(shard), "the verdict of the marked shard", 60)
-    assert len(live(evidence)) == 2
-    assert set(live(evidence)) < set(before)
+    assert len(evidence.live) == 2
+    assert set(evidence.live) < set(before)
     for gate in world.gates.iterdir():
         gate.unlink()
     assert world.wait(run) == "failed"
-    until(lambda: not live(evidence), "the end of every job", 60)
+    until(lambda: not evidence.live, "the end of every job", 60)
     codes = [evidence.exit_record(evidence.tokens(each.id)[0]).get("returncode") for each in evidence.plan.shards]
     assert codes[0] == codes[2] == 0
     assert codes[1] != 0
@@ -70,4 +64,4 @@ def test_a_task_cleared_while_its_job_runs_is_done_by_a_new_job(slurm_world: Slu
     world.assert_green(run)
     evidence.assert_each_shard_ended_well_once()
     evidence.assert_each_row_was_answered_once()
-    until(lambda: not live(evidence), "the end of every job", 60)
+    until(lambda: not evidence.live, "the end of every job", 60)

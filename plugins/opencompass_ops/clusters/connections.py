@@ -100,9 +100,21 @@ async def resolve_here(connection_id: str) -> SshTarget:
 
     :raises ConfigError: the variable cannot be read.
     """
-    value = os.environ.get(f"AIRFLOW_CONN_{connection_id.upper()}")
-    if not value:
-        return SshTarget(connection_id)
+    value = os.environ.get(variable(connection_id))
+    return read(connection_id, value) if value else SshTarget(connection_id)
+
+
+def variable(connection_id: str) -> str:
+    """Where Airflow looks for a connection first."""
+    return f"AIRFLOW_CONN_{connection_id.upper()}"
+
+
+def read(connection_id: str, value: str) -> SshTarget:
+    """The login node that the text of an Airflow connection describes.
+
+    :param value: JSON or a URI, as such a variable holds it.
+    :raises ConfigError: it is neither, or makes no target.
+    """
     fields = _from_json(connection_id, value) if value.lstrip().startswith("{") else _from_uri(connection_id, value)
     return SshTarget.from_connection(connection_id, **fields)
 
@@ -158,7 +170,7 @@ def _from_uri(connection_id: str, value: str) -> dict[str, Any]:
 
 def _unreadable(connection_id: str, form: str) -> ConfigError:
     return ConfigError(
-        f"AIRFLOW_CONN_{connection_id.upper()} looks like {form}, but cannot be read as an Airflow connection; "
+        f"{variable(connection_id)} looks like {form}, but cannot be read as an Airflow connection; "
         "`airflow connections export` shows the form"
     )
 

@@ -7,6 +7,9 @@ import signal
 _SHELL = 128
 """A shell returns 128 + N for a command that signal N killed."""
 
+_SIGNALS = frozenset(map(int, signal.valid_signals()))
+"""Kept: making it takes longer than all else that one look does for a job."""
+
 _SPECIAL = {
     75: "another job holds its token and does the work",
     126: "its program cannot be executed; look at python, container and setup in the cluster's config",
@@ -16,7 +19,7 @@ _SPECIAL = {
 
 def from_shell(code: int) -> int:
     """A shell's return code with the signal told apart: 143 is -15."""
-    return -(code - _SHELL) if code - _SHELL in signal.valid_signals() else code
+    return -(code - _SHELL) if code - _SHELL in _SIGNALS else code
 
 
 def in_words(code: int | None) -> str:

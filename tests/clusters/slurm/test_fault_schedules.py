@@ -18,7 +18,7 @@ from tests.clusters.slurm.fake.world import Report, Setting, Step, play
 
 pytestmark = pytest.mark.process
 
-EXAMPLES, SOAK_EXAMPLES = 25, 1000
+EXAMPLES, SOAK_EXAMPLES = 25, 300
 
 SITES = st.builds(
     Site,
@@ -55,6 +55,13 @@ def test_without_faults_every_shard_is_one_job():
 def test_a_submission_that_was_killed_counts_though_the_queue_was_looked_at_just_before():
     report = play(Setting(shards=2), (Step(0, "login_reboots", 1),))
     assert (report.problems, report.struck) == ([], {"login_reboots": 1})
+
+
+@pytest.mark.parametrize("fault", ["preempted", "requeued"])
+def test_a_job_that_is_put_back_before_the_queue_shows_it_does_not_work_beside_the_next(fault):
+    setting = Setting(site=Site(nodes=1, accounting=False), shards=1, requeue=True)
+    report = play(setting, (Step(0, "squeue_lags", 3), Step(8, fault)))
+    assert (report.problems, report.struck) == ([], {"squeue_lags": 1, fault: 1})
 
 
 # A failure is told at once; `make soak` looks for the smallest schedule that shows it.

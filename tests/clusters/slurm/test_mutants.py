@@ -129,7 +129,7 @@ CASES = [
     Case(no_count, "beside", shards=2),
     Case(no_mark, "works after its verdict", (Step(0, "controller_freezes", 3), Step(3, "user_cancels"))),
     Case(no_claim, "started more than once", (Step(0, "submitted_twice"), Step(0, "lost_before", 1)), seconds=2),
-    Case(lagging_is_done, "its job 2 is RUNNING", (Step(0, "squeue_lags", 5),), seconds=30),
+    Case(lagging_is_done, "failed for no reason", (Step(0, "squeue_lags", 5),) * 3, seconds=60),
     Case(lost_is_return_code_0, "its job 2 is RUNNING", (Step(10, "lost_before"), Step(0, "user_cancels"))),
     Case(exit_code_0_is_success, "is a success with 0 of 4 items", (Step(0, "outputs_vanish"),)),
     Case(verdict_ignored, "works after its verdict", (Step(0, "refused"), Step(0, "second_controller")), shards=2),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.slurm import queue
-from opencompass_ops.clusters.slurm.queue import choose, parse_config, parse_partitions, parse_sacct, parse_squeue
+from opencompass_ops.clusters.slurm.queue import choose, parse_partitions, parse_sacct, parse_squeue
 from opencompass_ops.clusters.slurm.rows import End, Ending, Row
 from opencompass_ops.clusters.slurm.states import BASES, FLAGS, is_live, status_of
 from opencompass_ops.errors import UnsureError
@@ -143,7 +143,7 @@ def test_an_empty_list_is_an_answer(parse):
 
 def test_commands_survive_a_shell():
     commands = [queue.SQUEUE, *queue.sacct_argvs(["1", "2"]), queue.sacct_names_argv(["a.b"], 24)]
-    for argv in (*commands, queue.SHOW_CONFIG, queue.SHOW_PARTITIONS):
+    for argv in (*commands, queue.SHOW_PARTITIONS):
         assert shlex.split(shlex.join(argv)) == list(argv)
     assert "|" in shlex.join(queue.SQUEUE)
 
@@ -157,15 +157,6 @@ def test_accounting_is_asked_about_300_jobs_at_once():
 def test_partitions_whose_jobs_make_room_are_told_from_the_others():
     assert parse_partitions((GOLDEN / "show_partition_22.05.8.txt").read_text()) == {"scav", "requeue"}
     assert parse_partitions("slurm_load_partitions error: Unable to contact slurm controller") == frozenset()
-
-
-def test_what_a_site_says_of_itself_is_read():
-    text = "Configuration data\nAccountingStorageType   = {}\nMinJobAge      = 300 sec\nSLURM_VERSION = 22.05.8\n"
-    site = parse_config(text.format("accounting_storage/slurmdbd"))
-    assert (site.version, site.min_job_age, site.accounting) == ("22.05.8", 300, True)
-    assert not parse_config(text.format("accounting_storage/none")).accounting
-    with pytest.raises(UnsureError, match="MinJobAge"):
-        parse_config("slurm_load_ctl_conf error: Unable to contact slurm controller")
 
 
 @pytest.mark.parametrize(

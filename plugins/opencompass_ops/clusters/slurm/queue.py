@@ -29,8 +29,6 @@ SQUEUE = ("squeue", "-h", "-a", "-t", "all", "--me", "-O", ",".join(f"{field}:|"
 
 SHOW_PARTITIONS = ("scontrol", "show", "partition", "-o")
 
-SHOW_CONFIG = ("scontrol", "show", "config")
-
 
 def sacct_argvs(job_ids: Sequence[str]) -> list[tuple[str, ...]]:
     """Ask accounting about jobs that the queue has forgotten; rc 0 and no row means "not yet" as well as "never"."""
@@ -67,33 +65,6 @@ def parse_sacct(text: str) -> list[Row]:
 def parse_partitions(text: str) -> frozenset[str]:
     """Read the answer to :data:`SHOW_PARTITIONS`: the partitions whose jobs may have to make room."""
     return frozenset(name for name, mode in _PARTITION.findall(text) if mode != "OFF")
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What a Slurm installation says of itself.
-
-    :param version: e.g. ``22.05.8``.
-    :param min_job_age: seconds for which the queue remembers jobs that ended.
-    :param accounting: whether sacct can answer.
-    """
-
-    version: str
-    min_job_age: int
-    accounting: bool
-
-
-def parse_config(text: str) -> Site:
-    """Read the answer to :data:`SHOW_CONFIG`.
-
-    :raises UnsureError: it is none.
-    """
-    values = dict(re.findall(r"^(\w+)\s*= (.*?)\s*$", text, re.MULTILINE))
-    age = re.match(r"\d+", values.get("MinJobAge", ""))
-    if age is None:
-        raise UnsureError(f"scontrol show config answered without MinJobAge: {text[:200]!r}; run it by hand")
-    storage = values.get("AccountingStorageType", "")
-    return Site(values.get("SLURM_VERSION", ""), int(age[0]), storage == "accounting_storage/slurmdbd")
 
 
 @dataclass(frozen=True, slots=True)

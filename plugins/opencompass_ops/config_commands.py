@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.configs.findings import listed_datasets
+from opencompass_ops.configs.findings import dataset_lists, listed_datasets
 from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.masking import mask
@@ -107,11 +107,13 @@ def _hash_lines(loaded: LoadedConfig) -> Iterator[str]:
 
 
 def _check_name(loaded: LoadedConfig) -> None:
+    """Compare the hash at the end of the file's name with those that its lists of datasets may give it."""
     named = _NAMED.search(loaded.path.stem)
-    hashes = file_hashes([dataset for dataset in listed_datasets(loaded.values) if "infer_cfg" in dataset])
-    if named and hashes and not any(known.startswith(named[1]) for known in hashes):
-        right = loaded.path.with_stem(f"{loaded.path.stem[:-6]}{hashes[-1][:6]}").name
-        raise ConfigError(f"{loaded.path}: its prompts have the hash {hashes[-1][:6]}; call it {right}")
+    lists = ([item for item in value if "infer_cfg" in item] for value in dataset_lists(loaded.values).values())
+    hashes = [known[:6] for datasets in lists for known in file_hashes(datasets)]
+    if named and hashes and named[1] not in hashes:
+        right = loaded.path.with_stem(f"{loaded.path.stem[:-6]}{hashes[0]}").name
+        raise ConfigError(f"{loaded.path}: its prompts have the hash {hashes[0]}; call it {right}")
 
 
 def _lint(arguments: argparse.Namespace) -> int:

@@ -72,8 +72,14 @@ def listed_datasets(values: Mapping[str, Any]) -> list[Entry]:
 
     A file that joins the lists of its bases shows each dataset twice; it counts once.
     """
-    keys = ["datasets"] if "datasets" in values else [key for key in values if _LISTED.search(key)]
-    return unique([entry for key in keys for entry in _entries(values[key])])
+    lists = dataset_lists(values)
+    chosen = [lists["datasets"]] if "datasets" in lists else lists.values()
+    return unique([entry for entries in chosen for entry in entries])
+
+
+def dataset_lists(values: Mapping[str, Any]) -> dict[str, list[Entry]]:
+    """Key to datasets of every top-level list of datasets."""
+    return {key: _entries(value) for key, value in values.items() if _LISTED.search(key)}
 
 
 def findings(loaded: LoadedConfig, library: Path | None) -> list[Finding]:

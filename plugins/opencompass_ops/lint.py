@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,14 @@ def _as_run(config: str, params: dict[str, Any], database_url: str) -> list[Find
 
 def _as_parts(loaded: LoadedConfig, described: Content, cluster: ClusterConfig) -> list[Finding]:
     """What the probe says of each model and dataset that has a name."""
+    whole = with_custom_datasets(
+        replace(loaded, values={"datasets": described.datasets}), Path(cluster.data_dir or ".")
+    )
+    if whole.error:
+        return [Finding(whole.error.removeprefix(f"{loaded.path}: "))]
     config = EvalConfig(
         models=_named(described.models, model_abbr),
-        datasets=_named(described.datasets, dataset_abbr),
+        datasets=_named(whole.values["datasets"], dataset_abbr),
         summarizer=None,
         work_dir=None,
         infer=None,

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs.bases import opencompass_configs
+from opencompass_ops.configs.custom import with_custom_datasets
 from opencompass_ops.configs.findings import findings
 from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.resolve import resolve
 from opencompass_ops.errors import ConfigError, InputError
+from opencompass_ops.instance import absolute
 from opencompass_ops.planning.params import OVERRIDE_FIELDS, nearest
 from opencompass_ops.planning.request import Request
 from opencompass_ops.suites import (
@@ -65,7 +67,7 @@ def draft(name: str) -> Suite:
     :raises ConfigError: there is none, or something in it is wrong; the message names every culprit.
     """
     path = find_config(name, kind=FOLDER)
-    loaded = load([path])[0]
+    loaded = with_custom_datasets(load([path])[0], absolute("."))
     wrong = [finding.says for finding in findings(loaded, opencompass_configs()) if finding.is_error]
     if wrong:
         raise ConfigError(f"{path}: " + "; ".join(wrong))

@@ -103,6 +103,15 @@ def test_a_class_that_the_opencompass_at_hand_lacks_is_named_with_the_nearest(li
     assert _said({"models": [model]}) == []
 
 
+def test_a_file_of_rows_without_a_type_is_none_that_lacks_its_type():
+    assert _said({"own_datasets": [{"abbr": "own", "path": "data/own.jsonl"}]}) == []
+
+
+def test_raw_messages_have_a_place_for_examples_of_their_own():
+    raw = {"type": "opencompass.openicl.RawPromptTemplate", "messages": [{"role": "user", "content": "{input}"}]}
+    assert _said({"datasets": [_infer(prompt_template=raw, ice_template={"template": "{input}"})]}) == []
+
+
 def test_datasets_are_those_that_opencompass_would_take():
     values = {"a_datasets": [{"abbr": "a"}], "b_datasets": [{"abbr": "a"}, {"abbr": "b"}], "dataset": [{"abbr": "c"}]}
     assert [entry["abbr"] for entry in content(values).datasets] == ["a", "b"]

@@ -45,17 +45,18 @@ def with_custom_datasets(loaded: LoadedConfig, data_dir: Path) -> LoadedConfig:
     :returns: the same with every ``meta.json`` that was read among its files, or with ``error``.
     """
     datasets = loaded.values.get("datasets")
-    if loaded.error or not isinstance(datasets, list) or not any(map(_is_custom, datasets)):
+    if loaded.error or not isinstance(datasets, list) or not any(map(is_custom, datasets)):
         return loaded
     files = dict(loaded.files)
     try:
-        whole = [_whole(entry, data_dir, files) if _is_custom(entry) else entry for entry in datasets]
+        whole = [_whole(entry, data_dir, files) if is_custom(entry) else entry for entry in datasets]
     except ConfigError as error:
         return replace(loaded, values={}, error=f"{loaded.path}: {error}")
     return replace(loaded, values={**loaded.values, "datasets": whole}, files=files)
 
 
-def _is_custom(entry: Any) -> bool:
+def is_custom(entry: Any) -> bool:
+    """Whether a dataset entry only names a file of rows."""
     return isinstance(entry, Mapping) and "type" not in entry and isinstance(entry.get("path"), str)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from opencompass_ops.configs.custom import is_custom
 from opencompass_ops.configs.defined import defined_names, nearest_names
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.masking import mask
@@ -108,16 +109,17 @@ def _entries(value: Any) -> list[Entry]:
 def _resolving(loaded: LoadedConfig, found: Content) -> Iterator[str]:
     """What :func:`resolve` refuses: entry by entry, then all together when each alone is right."""
     whole = {key: value for key, value in loaded.values.items() if key in ("models", "datasets")}
+    typed = [entry for entry in found.datasets if not is_custom(entry)]
     alone = {"models": [_STAND_IN_MODEL], "datasets": [_STAND_IN_DATASET]}
     problems = [
         refusal.replace(f"{key}[0]", f"{key}[{index}]")
-        for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", found.datasets)))
+        for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", typed)))
         for index, entry in enumerate(entries if isinstance(entries, list) else [])
         for refusal in _refusals(loaded, {**alone, key: [entry]})
     ]
     yield from problems
     if not problems:
-        together = {key: value for key, value in (("models", found.models), ("datasets", found.datasets)) if value}
+        together = {key: value for key, value in (("models", found.models), ("datasets", typed)) if value}
         others: dict[str, Any] = {} if found.is_evaluation else {"model_dataset_combinations": []}
         yield from _refusals(loaded, {**loaded.values, **alone, **whole, **together, **others})
 
@@ -139,13 +141,18 @@ def _prompt(dataset: Entry) -> Iterator[Finding]:
     if not prompt and not examples:
         yield Finding(f"{place}: infer_cfg has neither prompt_template nor ice_template; add the one that asks")
     holder = prompt if prompt and examples else examples
-    if isinstance(holder, dict) and not holder.get("ice_token") and examples:
+    if isinstance(holder, dict) and examples and not holder.get("ice_token") and not _is_raw(holder):
         name = "prompt_template" if prompt else "ice_template"
         yield Finding(f"{place}: {name} has no ice_token, so no example finds its place; add ice_token='</E>'")
     columns, shown = _columns(dataset.get("reader_cfg")), str(prompt or examples or {})
     if columns and not any(f"{{{column}}}" in shown or f"'{column}'" in shown for column in columns):
         names = ", ".join(columns)
         yield Finding(f"{place}: the prompt shows none of its columns ({names}); write {{{columns[0]}}} into it", False)
+
+
+def _is_raw(template: Mapping[str, Any]) -> bool:
+    """Whether the template has an ``ice_token`` of its own."""
+    return str(template.get("type")).endswith("RawPromptTemplate")
 
 
 def _asks(inferencer: Any) -> bool:

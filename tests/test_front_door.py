@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+import opencompass_ops.prepare
 from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.drive import build_request, job_for
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.prepare import load_cluster
 from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -37,6 +40,7 @@ SLURM = "kind = 'slurm'\npython = {python!r}\nwork_dir = {work_dir!r}\ndata_dir 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
     monkeypatch.setenv("OPENCOMPASS_OPS_INSTANCE", "front-door")
+    monkeypatch.setattr(opencompass_ops.prepare, "load_cluster", functools.cache(load_cluster))  # a process each
     for world in make_world(tmp_path, monkeypatch):
         text = SLURM.format(python=sys.executable, work_dir=str(tmp_path / "outputs"), data_dir=str(tmp_path))
         (tmp_path / "configs" / "clusters" / "slurm.py").write_text(text)

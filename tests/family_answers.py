@@ -122,6 +122,9 @@ POSTPROCESSORS = (
     {"type": "bbh_freeform_postprocess"},
     {"type": "GPQA_Simple_Eval_postprocess"},
     {"type": "ReCoRD_postprocess"},
+    {"type": "cmrc_postprocess"},
+    {"type": "drcd_postprocess"},
+    {"type": "crowspairs_postprocess"},
 )
 """Functions of OpenCompass by name, with the options its configs give them."""
 
@@ -136,6 +139,7 @@ EVALUATORS = (
     "MMLUProBaseEvaluator",
     "AGIEvalEvaluator",
     "AGIEvalEvaluator_mcq",
+    "CrowspairsEvaluator",
 )
 _MATHS = (
     "\\frac{{1}}{{{n}}}",
@@ -192,6 +196,9 @@ def material(evaluator: str) -> dict[str, list]:
     if evaluator == "BBHEvaluator":
         wanted = ["yes", "No", "a prime number", "True", "(A)", "**B**", "1, 2", "甲、乙", "valid"]
         return {"predictions": list(said), "references": [wanted[n % 9] for n in range(len(said))]}
+    if evaluator == "CrowspairsEvaluator":
+        letters = [first_letter(text) or "invalid" for text in said]
+        return {"predictions": letters, "references": ["AAB"[n % 3] for n in range(len(said))]}
     letters = [first_letter(text) for text in said]
     more = {
         "AccwithDetailsEvaluator": {"prompts": [f"Q{n}" for n in range(len(said))]},

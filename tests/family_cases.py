@@ -78,6 +78,17 @@ CASES: list[dict[str, Any]] = [
     ),
     _case("CMRCDataset", "opencompass/cmrc_dev"),
     _case("DRCDDataset", "opencompass/drcd_dev"),
+    _case("MMLUArabicDataset", "./data/MMLUArabic/", name="college_biology"),
+    _case("MMMLULiteDataset", "opencompass/mmmlu_lite", name="openai_mmmlu_lite_AR-XY"),
+    _case("MMMLUDataset", "./data/MMMLU", name="mmlu_AR-XY"),
+    _case("FinanceIQDataset", "./data/FinanceIQ/", name="保险从业资格CICE"),
+    _case("ChemBenchDataset", "opencompass/ChemBench4K", name="Name_Conversion"),
+    _case("RBenchDataset", "./data/R-Bench", name="R-Bench", subset="en"),
+    _case("Earth_Silver_MCQDataset", "./data/Earth-Silver", prompt_mode="zero-shot"),
+    *(_case(f"StoryClozeDataset{v}", "opencompass/xstory_cloze", lang="en") for v in ("", "V2")),
+    *(_json(f"CrowspairsDataset{v}", "./data/crows_pairs/test.jsonl", split="train") for v in ("", "V2")),
+    _case("CrowspairsDatasetCN", "./data/crowspairs_cn/test.jsonl"),
+    _case("AnliDataset", "data/anli/anli_v1.0/R1/dev.jsonl"),
     _json("WinogradDataset", "./data/winograd_wsc/wsc285/test.jsonl", split="train"),
 ]
 """Without the rest of a dataset config, which loaders do not see. A type is a class of ``opencompass.datasets``."""

@@ -37,7 +37,20 @@ ROWS = tuple(zip(QUESTIONS, CHOICES, strict=True))
 
 def lay_down(root: Path) -> None:
     """Write every data set below ``root/data``."""
-    for write in (_exams, _goals, _sciences, _superglue, _hub, _contamination, _agieval, _chinese, _sums, _idioms):
+    for write in (
+        _exams,
+        _goals,
+        _sciences,
+        _superglue,
+        _hub,
+        _contamination,
+        _agieval,
+        _chinese,
+        _sums,
+        _idioms,
+        _translated,
+        _stories,
+    ):
         write(root / "data")
 
 
@@ -423,3 +436,50 @@ def _idioms(data: Path) -> None:
         file = data / f"CLUE/{folder}/dev.json"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps({"version": "1", "data": [{"paragraphs": paragraphs}]}, ensure_ascii=False))
+
+
+def _translated(data: Path) -> None:
+    for split in ("dev", "test"):
+        _csv(data / f"MMLUArabic/{split}/college_biology_{split}.csv", _choice_records(3))
+        records = [[number, *record] for number, record in enumerate(_choice_records(2))]
+        _csv(data / f"FinanceIQ/{split}/保险从业资格CICE.csv", [["", "Question", *"ABCD", "Answer"], *records])
+        chem = [{"question": q, **dict(zip("ABCD", c, strict=False)), "answer": "B"} for q, c in ROWS]
+        file = data / f"ChemBench4K/{split}/Name_Conversion_benchmark.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(chem, ensure_ascii=False), encoding="utf-8")
+    lite = [{"input": q, **dict(zip("ABCD", c, strict=False)), "target": "C", "subject": "law"} for q, c in ROWS]
+    _lines(data / "mmmlu_lite/AR-XY/test.jsonl", lite)
+    other = [
+        {"Question": q, **dict(zip("ABCD", c, strict=False)), "Answer": "D", "Subject": "high_school_law"}
+        for q, c in ROWS
+    ]
+    _repository(data / "MMMLU", "AR_XY", "test", other)
+    six = [{"question": q, **dict(zip("ABCDEF", [*c, "f"], strict=True)), "answer": "F", "index": "i"} for q, c in ROWS]
+    _repository(data / "R-Bench", "rbench-t_en", "test", six)
+    earth = [{"question": f"{q} A. {c[0]}", "answer": "A", "id": n} for n, (q, c) in enumerate(ROWS)]
+    _repository(data / "Earth-Silver", "default", "multiple_choice", earth)
+
+
+def _repository(folder: Path, name: str, split: str, rows: list[Any]) -> None:
+    """As the hub has it: files of a configuration, and a card that names them."""
+    _lines(folder / f"{name}/{split}.jsonl", rows)
+    card = f"configs:\n- config_name: {name}\n  data_files:\n  - split: {split}\n    path: {name}/{split}.jsonl\n"
+    (folder / "README.md").write_text(f"---\n{card}---\n")
+
+
+def _stories(data: Path) -> None:
+    for split in ("train", "eval"):
+        stories = [
+            {
+                "story_id": f"{split}{n}",
+                **{f"input_sentence_{k}": f"{split} {k}: {question}" for k in range(1, 5)},
+                "sentence_quiz1": choices[0], "sentence_quiz2": choices[1], "answer_right_ending": 1 + n % 2,
+            }
+            for n, (question, choices) in enumerate(ROWS[:4])
+        ]
+        _lines(data / f"xstory_cloze/en_{split}.jsonl", stories)
+    pairs = [{"id": n, "sent_more": q, "sent_less": c[0], "bias_type": 1} for n, (q, c) in enumerate(ROWS)]
+    _lines(data / "crowspairs_cn/test.jsonl", pairs)
+    _lines(data / "crows_pairs/test.jsonl", pairs)
+    anli = [{"uid": str(n), "context": q, "hypothesis": c[0], "label": "cen"[n % 3]} for n, (q, c) in enumerate(ROWS)]
+    _lines(data / "anli/anli_v1.0/R1/dev.jsonl", anli)

@@ -1,4 +1,4 @@
-"""C-Eval and CMMLU: Chinese exams, four choices."""
+"""C-Eval, CMMLU and FinanceIQ: Chinese exams, four choices."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _read(find: Find, path: str, name: str, split: str) -> list[Row]:
     return [{**row, **{column: "" for column in empty if column not in row}} for row in rows]
 
 
-@LOADERS.add("CMMLUDataset")
+@LOADERS.add("CMMLUDataset", "FinanceIQDataset")
 def load_cmmlu(find: Find, path: str, *, name: str, **ignored: Any) -> Splits:
     """``dev`` and ``test`` of ``{split}/{name}.csv``: a number, the question, four choices and the answer."""
     return {split: _read_cmmlu(find, path, name, split) for split in ("dev", "test")}

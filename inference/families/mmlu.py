@@ -1,4 +1,4 @@
-"""MMLU: 57 subjects, four choices; and MMLU-Pro with up to ten."""
+"""MMLU: 57 subjects, four choices; its translations; and MMLU-Pro with up to ten choices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Any
 
 from inference.evaluators import EVALUATORS, Scored, scored
 from inference.hub import read_hub
-from inference.loaders import LOADERS, Find, Row, Splits, read_contamination, read_records
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_contamination, read_jsonl, read_records
 from inference.problems import InputProblem
 from inference.sources import add_source
 
 add_source("opencompass/mmlu", "data/mmlu", archive="mmlu.zip")
+add_source("opencompass/mmmlu_lite", "data/mmmlu_lite", archive="mmmlu_lite.zip")
+add_source("openai/MMMLU", "data/MMMLU", hub="openai/MMMLU")
 add_source("opencompass/mmlu_pro", "data/mmlu_pro", archive="mmlu_pro.zip")
 
 _COLUMNS = ("input", *"ABCD", "target")
@@ -19,7 +21,7 @@ _CONTAMINATION = (
 )
 
 
-@LOADERS.add("MMLUDataset")
+@LOADERS.add("MMLUDataset", "MMLUArabicDataset")
 def load(find: Find, path: str, *, name: str, **ignored: Any) -> Splits:
     """``dev`` and ``test`` of ``{split}/{name}_{split}.csv``, which have no header."""
     return {split: _read(find, path, name, split) for split in ("dev", "test")}
@@ -44,6 +46,27 @@ def _read(find: Find, path: str, name: str, split: str) -> list[Row]:
     if wrong:
         raise InputProblem(f"{file}: record {wrong} has {len(records[wrong - 1])} fields where MMLU has 6; get it anew")
     return [dict(zip(_COLUMNS, record, strict=True)) for record in records]
+
+
+@LOADERS.add("MMMLUDataset")
+def load_translated(find: Find, path: str, *, name: str) -> Splits:
+    """``test`` of a language, with the subject of each question.
+
+    :param name: ``mmlu_LANGUAGE``, of which the language counts (``mmlu_AR-XY``).
+    """
+    rows = read_hub(find, path, name.split("_")[1].replace("-", "_"))["test"]
+    return {"test": [_translated(row) for row in rows]}
+
+
+def _translated(row: Row) -> Row:
+    choices = {letter: row[letter] for letter in "ABCD"}
+    return {"input": row["Question"], **choices, "target": row["Answer"], "subject": row["Subject"].replace("_", " ")}
+
+
+@LOADERS.add("MMMLULiteDataset")
+def load_translated_sample(find: Find, path: str, *, name: str) -> Splits:
+    """``test.jsonl`` in the folder of the language, which ends the name."""
+    return {"test": like_the_first(read_jsonl(find(path) / name.split("_")[-1] / "test.jsonl"))}
 
 
 @LOADERS.add("MMLUProDataset")

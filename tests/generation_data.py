@@ -35,9 +35,15 @@ CASES: list[dict[str, Any]] = [
     {"type": "GSMHardDataset", "path": "./data/gsm-hard/test.jsonl"},
     {"type": "MGSMSDataset", "path": "./data/mgsm/mgsm_zh.tsv"},
     {"type": "StrategyQADataset", "path": "opencompass/strategy_qa"},
+    {"type": "StoryClozeDataset", "path": "opencompass/xstory_cloze", "lang": "zh"},
+    {"type": "StoryClozeDatasetV2", "path": "opencompass/xstory_cloze", "lang": "zh"},
+    {"type": "KCLEDataset", "path": "opencompass/kcle"},
     {"type": "XsumDataset", "path": "opencompass/xsum"},
     {"type": "LCSTSDataset", "path": "opencompass/LCSTS"},
     {"type": "QASPERDataset", "path": "./data/QASPER/"},
+    {"type": "QASPERCUTDataset", "path": "./data/QASPER/"},
+    {"type": "TriviaQArcDataset", "path": "./data/triviaqa-rc/"},
+    {"type": "DropOpenAIDataset", "path": "./data/drop_simple_eval/dev.jsonl"},
     {"type": "NarrativeQADataset", "path": "./data/narrativeqa/"},
     {"type": "dropDataset", "path": "./data/drop/drop_dataset_dev.json"},
     {"type": "dropDataset", "path": "./data/drop/drop_dataset_dev.json", "only_number": False},
@@ -130,15 +136,23 @@ def _own(data: Path) -> None:
 
 
 def _long(data: Path) -> None:
+    _lines(data / "kcle_diamond.jsonl", [{"input": text, "target": text[:2], "id": n} for n, text in enumerate(TEXTS)])
+    for split in ("train", "eval"):
+        _lines(data / f"xstory_cloze/zh_{split}.jsonl", [
+            {"story_id": f"{split}-{n}", **{f"input_sentence_{number}": f"{text}{number}" for number in range(1, 5)},
+             "sentence_quiz1": "a", "sentence_quiz2": "b", "answer_right_ending": 1 + n % 2} for n, text in enumerate(TEXTS)
+        ])  # fmt: skip
     _lines(data / "Xsum/dev.jsonl", [{"dialogue": text, "summary": text[:3], "id": n} for n, text in enumerate(TEXTS)]
            + [{"dialogue": 0.5, "summary": "x"}])  # fmt: skip
     _text(data / "LCSTS/test.src.txt", "第一条新闻 \n second\nthird\n")
     _text(data / "LCSTS/test.tgt.txt", "摘要。\nshort\n")
-    answer = {"extractive_spans": ["a span", "another"], "free_form_answer": ""}
+    answer = {"extractive_spans": ["a span", "another"], "free_form_answer": "", "evidence": ["two", "one"]}
     paper = {
         "full_text": [{"section_name": "Intro", "paragraphs": ["one", "two"]}, {"section_name": None, "paragraphs": ["three"]}],
         "qas": [{"question": "What?", "answers": [{"answer": answer}]},
-                {"question": "Why?", "answers": [{"answer": {"extractive_spans": []}}]}],
+                {"question": "Why?", "answers": [{"answer": {"extractive_spans": [], "evidence": []}}]},
+                {"question": "How?", "answers": [{"answer": {"extractive_spans": ["x"], "evidence": ["three"]}}]},
+                {"question": "Gone?", "answers": [{"answer": {"extractive_spans": ["y"], "evidence": ["three", "four"]}}]}],
     }  # fmt: skip
     _text(data / "QASPER/qasper-dev-v0.3.json", json.dumps({"1234.5": paper}))
     _text(
@@ -153,3 +167,20 @@ def _long(data: Path) -> None:
         {"question": "Who?", "validated_answers": [{**none, "spans": ["Ann"]}]},
     ]
     _text(data / "drop/drop_dataset_dev.json", json.dumps({"p1": {"passage": TEXTS[3], "qa_pairs": pairs}}))
+    _lines(
+        data / "drop_simple_eval/dev.jsonl", [{"context": text, "ref_text": "a|b", "completion": ""} for text in TEXTS]
+    )
+    named = {"Aliases": ["Paris", "City"], "HumanAnswers": ["paris"]}
+    web = [{"Question": "Where?", "Answer": named, "SearchResults": [{"Filename": "1/a.txt"}]},
+           {"Question": "When?", "Answer": named, "SearchResults": []}]  # fmt: skip
+    wiki = [
+        {
+            "Question": "Who?",
+            "Answer": {"Aliases": ["Ann"]},
+            "EntityPages": [{"Filename": "b.txt"}, {"Filename": "c.txt"}],
+        }
+    ]
+    _text(data / "triviaqa-rc/qa/verified-web-dev.json", json.dumps({"Data": web}))
+    _text(data / "triviaqa-rc/qa/verified-wikipedia-dev.json", json.dumps({"Data": wiki}))
+    _text(data / "triviaqa-rc/evidence/web/1/a.txt", "A page. " * 5)
+    _text(data / "triviaqa-rc/evidence/wikipedia/b.txt", "Ein Artikel.")

@@ -1,18 +1,17 @@
-"""Answers out of long texts: QASPER, NarrativeQA, DROP."""
+"""Answers out of long texts: QASPER, NarrativeQA, TriviaQA with its evidence, DROP."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from inference.loaders import LOADERS, Find, Row, Splits, parse_object, read_text
-from inference.sources import add_source
-
-add_source("./data/QASPER/", "data/QASPER", archive="QASPER.zip")
-add_source("./data/narrativeqa/", "data/narrativeqa", archive="narrativeqa.zip")
+from inference.evaluators import EVALUATORS, Scored, scored
+from inference.loaders import LOADERS, Find, Row, Splits, parse_object, read_jsonl, read_text
+from inference.metrics.words import words
 
 _LONGEST = 100_000
 """Characters that OpenCompass reads of a story."""
@@ -21,16 +20,34 @@ _LONGEST = 100_000
 @LOADERS.add("QASPERDataset")
 def load_qasper(find: Find, path: str) -> Splits:
     """``qasper-dev-v0.3.json``: questions about papers that spans of the paper answer."""
+    return {"dev": [row for paper in _papers(find, path) for row in _asked(paper, whole=True)]}
+
+
+@LOADERS.add("QASPERCUTDataset")
+def load_qasper_cut(find: Find, path: str) -> Splits:
+    """The same, each paper from the first of the passages on that the answers rest on."""
+    return {"dev": [row for paper in _papers(find, path) for row in _asked(paper, whole=False)]}
+
+
+def _papers(find: Find, path: str) -> list[Any]:
     file = find(path) / "qasper-dev-v0.3.json"
-    return {"dev": [row for paper in parse_object(read_text(file), str(file)).values() for row in _asked(paper)]}
+    return list(parse_object(read_text(file), str(file)).values())
 
 
-def _asked(paper: dict[str, Any]) -> Iterator[Row]:
+def _asked(paper: dict[str, Any], whole: bool) -> Iterator[Row]:
     sections = [f"{part['section_name'] or ''}\n" + "\n".join(part["paragraphs"]) + "\n" for part in paper["full_text"]]
     for question in paper["qas"]:
         answers = [span for each in question["answers"] for span in each["answer"]["extractive_spans"]]
+        text = "\n".join(sections)
+        start = 0 if whole else _start(text, question)
         if answers:
-            yield {"answer": answers, "question": question["question"], "evidence": "\n".join(sections)}
+            yield {"answer": answers, "question": question["question"], "evidence": text[start:]}
+
+
+def _start(text: str, question: dict[str, Any]) -> int:
+    """Where the first passage stands that an answer rests on; 0 when one of them is not in the text."""
+    places = [text.find(clue) for each in question["answers"] for clue in each["answer"]["evidence"]]
+    return max(min(places, default=0), 0)
 
 
 @LOADERS.add("NarrativeQADataset")
@@ -52,6 +69,30 @@ def _story(file: Path) -> str | None:
             return stream.read(_LONGEST)
     except (FileNotFoundError, UnicodeDecodeError):
         return None
+
+
+@LOADERS.add("TriviaQArcDataset")
+def load_evidence(find: Find, path: str) -> Splits:
+    """``qa/verified-{web,wikipedia}-dev.json``, each question with the first page that was found for it."""
+    folder = find(path)
+    web = [
+        _evident(row, folder / "evidence/web", row["SearchResults"], row["Answer"]["HumanAnswers"])
+        for row in _verified(folder, "web")
+    ]
+    wiki = [
+        _evident(row, folder / "evidence/wikipedia", row["EntityPages"], []) for row in _verified(folder, "wikipedia")
+    ]
+    return {"dev": web + wiki}
+
+
+def _verified(folder: Path, kind: str) -> list[Any]:
+    file = folder / f"qa/verified-{kind}-dev.json"
+    return list(parse_object(read_text(file), str(file))["Data"])
+
+
+def _evident(row: dict[str, Any], folder: Path, pages: list[Any], more: list[str]) -> Row:
+    evidence = read_text(folder / pages[0]["Filename"])[:_LONGEST] if pages else ""
+    return {"answer": row["Answer"]["Aliases"] + more, "question": row["Question"], "evidence": evidence}
 
 
 @LOADERS.add("dropDataset")
@@ -84,3 +125,27 @@ def _answers(validated: list[dict[str, Any]]) -> list[str]:
         else:
             found += answer["spans"]
     return list(dict.fromkeys(found))
+
+
+@LOADERS.add("DropOpenAIDataset")
+def load_drop_lines(find: Find, path: str) -> Splits:
+    """DROP as OpenAI's simple-evals has it: ``context`` and ``ref_text`` of each line."""
+    rows = [{"prompt": row["context"], "answers": row["ref_text"]} for row in read_jsonl(find(path))]
+    return {"validation": rows}
+
+
+@EVALUATORS.add("DropOpenAIEvaluator")
+def score_drop(predictions: list[Any], references: list[str]) -> Scored:
+    """What follows ``Answer:`` (else all of it) holds one of the answers between ``|``, or is held by it."""
+    details = []
+    for prediction, reference in zip(predictions, references, strict=True):
+        match = re.search(r"(?i)Answer\s*:\s*([^\n]+)", str(prediction))
+        said = _words(match.group(1) if match else str(prediction))
+        wanted = [_words(answer) for answer in reference.split("|")]
+        correct = any((said in one or one in said) if said and one else said == one for one in wanted)
+        details.append({"pred": prediction, "answer": reference, "correct": correct})
+    return scored("accuracy", details)
+
+
+def _words(text: str) -> str:
+    return " ".join(words(text))

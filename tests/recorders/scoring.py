@@ -47,10 +47,25 @@ from opencompass.utils import code_execution, text_postprocessors
 
 langdetect.DetectorFactory.seed = 0
 # by import_module: the package's own namespace has other things of these names
-custom, gsm8k, humaneval, lcsts, math, mathbench, mbpp, mgsm, natural_question, strategyqa, triviaqa, xsum = (
+(
+    custom,
+    drop_simple_eval,
+    gsm8k,
+    humaneval,
+    lcsts,
+    math,
+    mathbench,
+    mbpp,
+    mgsm,
+    natural_question,
+    strategyqa,
+    triviaqa,
+    xsum,
+) = (
     import_module(f"opencompass.datasets.{name}")
     for name in (
         "custom",
+        "drop_simple_eval",
         "gsm8k",
         "humaneval",
         "lcsts",
@@ -210,6 +225,12 @@ def names(data: Path) -> list:
         references.append(wanted)
     return [
         record("TriviaQAEvaluator", triviaqa.TriviaQAEvaluator(), predictions, references),
+        record(
+            "DropOpenAIEvaluator",
+            drop_simple_eval.DropOpenAIEvaluator(),
+            predictions,
+            ["|".join(each) for each in references],
+        ),
         record("NQEvaluator", natural_question.NQEvaluator(), predictions, references),
         record("EMEvaluator", EMEvaluator(), predictions, references),
     ]

@@ -35,8 +35,6 @@ CASES: list[dict[str, Any]] = [
     {"type": "GSMHardDataset", "path": "./data/gsm-hard/test.jsonl"},
     {"type": "MGSMSDataset", "path": "./data/mgsm/mgsm_zh.tsv"},
     {"type": "StrategyQADataset", "path": "opencompass/strategy_qa"},
-    {"type": "StoryClozeDataset", "path": "opencompass/xstory_cloze", "lang": "zh"},
-    {"type": "StoryClozeDatasetV2", "path": "opencompass/xstory_cloze", "lang": "zh"},
     {"type": "KCLEDataset", "path": "opencompass/kcle"},
     {"type": "XsumDataset", "path": "opencompass/xsum"},
     {"type": "LCSTSDataset", "path": "opencompass/LCSTS"},
@@ -137,11 +135,6 @@ def _own(data: Path) -> None:
 
 def _long(data: Path) -> None:
     _lines(data / "kcle_diamond.jsonl", [{"input": text, "target": text[:2], "id": n} for n, text in enumerate(TEXTS)])
-    for split in ("train", "eval"):
-        _lines(data / f"xstory_cloze/zh_{split}.jsonl", [
-            {"story_id": f"{split}-{n}", **{f"input_sentence_{number}": f"{text}{number}" for number in range(1, 5)},
-             "sentence_quiz1": "a", "sentence_quiz2": "b", "answer_right_ending": 1 + n % 2} for n, text in enumerate(TEXTS)
-        ])  # fmt: skip
     _lines(data / "Xsum/dev.jsonl", [{"dialogue": text, "summary": text[:3], "id": n} for n, text in enumerate(TEXTS)]
            + [{"dialogue": 0.5, "summary": "x"}])  # fmt: skip
     _text(data / "LCSTS/test.src.txt", "第一条新闻 \n second\nthird\n")

@@ -473,7 +473,9 @@ def _stories(data: Path) -> None:
             {
                 "story_id": f"{split}{n}",
                 **{f"input_sentence_{k}": f"{split} {k}: {question}" for k in range(1, 5)},
-                "sentence_quiz1": choices[0], "sentence_quiz2": choices[1], "answer_right_ending": 1 + n % 2,
+                "sentence_quiz1": choices[0],
+                "sentence_quiz2": choices[1],
+                "answer_right_ending": 1 + n % 2,
             }
             for n, (question, choices) in enumerate(ROWS[:4])
         ]

@@ -119,7 +119,10 @@ def test_weights_may_name_subset_and_metric_and_zero_skips_a_nan():
 @pytest.mark.parametrize(
     ("group", "culprit"),
     [
-        ({"name": "g", "subsets": PAIR, "transforms": {"d1": "__import__('os').abort()"}}, "'g' uses 'transforms'"),
+        (
+            {"name": "g", "subsets": PAIR, "transforms": {"d1": "__import__('os').abort()"}},
+            "'g': transform .* is not known",
+        ),
         ({"name": "g", "subsets": ["d1", ["d2", "accuracy"]]}, "'g' mixes"),
         ({"name": "g", "subsets": PAIR, "weights": {"d1": 1, "d9": 1}}, "'d9'"),
         ({"name": "g", "subsets": PAIR, "weights": {"d1": 1, "d2": -1}}, "sum is not 0"),
@@ -130,6 +133,56 @@ def test_weights_may_name_subset_and_metric_and_zero_skips_a_nan():
 def test_a_bad_group_is_refused_at_the_border_by_name(group, culprit):
     with pytest.raises(ConfigError, match=culprit.replace("(", r"\(")):
         check_summarizer({"summary_groups": [group]}, ["d1", "d2"])
+
+
+@pytest.mark.parametrize("kind", ["opencompass.summarizers.DefaultSummarizer", "DefaultSummarizer", None])
+def test_the_default_summarizer_may_be_named(kind):
+    check_summarizer({"type": kind, "dataset_abbrs": ["d1"]}, ["d1"])
+
+
+def test_a_summarizer_that_only_opencompass_has_is_refused_by_name():
+    with pytest.raises(ConfigError, match="summarizer CircularSummarizer is OpenCompass's own"):
+        check_summarizer({"type": "opencompass.summarizers.CircularSummarizer", "metric_types": ["acc"]}, ["d1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("x*100", 50.0), ("min(100, max(0, (1-x)*100))", 50.0), ("-x // 1 % 3", 2.0), ("2 ** x", 2**0.5)],
+)
+def test_a_transform_is_arithmetic_on_the_score(text, value):
+    rows = table_of({("A", "d1"): {"accuracy": 0.5}}, [{"name": "g", "subsets": ["d1"], "transforms": {"d1": text}}])
+    assert rows["g", "naive_average"] == (f"{value:.2f}", "-")
+
+
+@pytest.mark.parametrize(
+    "text", ["y", "x.real", "open('f')", "x if x else 1", "[x]", "max()", "round(x, ndigits=1)", "'a'", "x +", "True",
+             5, "x" + "+x" * 200, "().__class__", "x and 1"]
+)  # fmt: skip
+def test_a_transform_that_is_more_than_arithmetic_is_refused(text):
+    group = {"name": "g", "subsets": ["d1"], "transforms": {"d1": text}}
+    with pytest.raises(ConfigError, match=r"'g': transform .* cannot be used"):
+        check_summarizer({"summary_groups": [group]}, ["d1"])
+
+
+@pytest.mark.parametrize("text", ["1/x", "10.0 ** 10.0 ** x ** 10", "x % 0", "9**9**9**9**x"])
+def test_a_transform_that_fails_on_a_score_is_an_error_of_its_group(text):
+    group = {"name": "g", "subsets": ["d1"], "transforms": {"d1": text}}
+    summary = summarize(
+        STAMP,
+        MODELS[:1],
+        DATASETS[:1],
+        {("A", "d1"): {"accuracy": 0 if "/" in text else 5}},
+        {"summary_groups": [group]},
+    )
+    assert "cannot be worked out" in dict(summary.raw[0][1])["g"]["error"]
+
+
+def test_models_of_one_summarizer_abbr_share_a_column_and_the_last_result_counts():
+    models = (PlannedModel("A", "/a", "w", "same"), PlannedModel("B", "/b", "w", "same"))
+    results = {("A", "d1"): {"accuracy": 1}, ("A", "d2"): {"accuracy": 2}, ("B", "d1"): {"accuracy": 3}}
+    summary = summarize(STAMP, models, DATASETS[:2], results)
+    assert summary.header[4:] == ("same",)
+    assert [row[4:] for row in summary.rows] == [("3.00",), ("2.00",)]
 
 
 @pytest.mark.parametrize("summarizer", [{"dataset_abbrs": "d1"}, {"dataset_abbrs": [1]}, {"summary_groups": {"a": 1}}])

@@ -15,6 +15,9 @@ from opencompass_ops.contract.plan import PlannedDataset, PlannedModel
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.results import groups, metrics
 
+DEFAULT = "DefaultSummarizer"
+"""The one class of summarizer whose tables are made here."""
+
 HEADER = ("dataset", "version", "metric", "mode")
 Result = Mapping[str, Any]
 """A result without its details, e.g. ``{"accuracy": 50.0}`` or ``{"error": "..."}``."""
@@ -37,14 +40,16 @@ class Summary:
 
     def table(self) -> str:
         """The aligned table that people read."""
-        # A version of digits only, or like 12e456, is no number.
-        return tabulate(
-            self.rows, headers=self.header, floatfmt=".2f", disable_numparse=list(range(len(HEADER))), tablefmt="simple"
-        )
+        # OpenCompass would write the prompt hash 12e456 as the number that it looks like.
+        words = [column for column in range(len(HEADER)) if any(_looks_real(row[column]) for row in self.rows)]
+        return tabulate(self.rows, headers=self.header, floatfmt=".2f", disable_numparse=words or False)
 
     def csv(self) -> str:
         """Comma-separated; commas and line breaks in cells are spaces, nothing is quoted."""
         return "".join(",".join(_flat(cell).replace(",", " ") for cell in row) + "\n" for row in self._lines())
+
+    def _plain_csv(self) -> str:
+        return "\n".join(",".join(_flat(cell) for cell in row) for row in self._lines())
 
     def markdown(self) -> str:
         """A Markdown table."""
@@ -53,11 +58,11 @@ class Summary:
         return header + rule + "".join(rows)
 
     def text(self) -> str:
-        """The ``.txt`` file: stamp, table, csv, markdown and the raw results."""
+        """The ``.txt`` file: stamp, table, csv with its commas, markdown and the raw results."""
         begin, end = "^" * 128, "$" * 128
         divider = "-" * 128 + " THIS IS A DIVIDER " + "-" * 128
         lines = [self.stamp, "tabulate format", begin, self.table(), end, "", divider, ""]
-        lines += ["csv format", begin, self.csv().removesuffix("\n"), end, ""]
+        lines += ["csv format", begin, self._plain_csv(), end, ""]
         lines += ["markdown format", begin, self.markdown(), end, divider, ""]
         lines += ["raw format", begin, *self._raw_lines(), end]
         return "\n".join(lines) + "\n"
@@ -77,11 +82,13 @@ class Summary:
 class _Board:
     """Everything the table is made of, groups included.
 
-    :param scores: per model abbr: dataset or group -> metric -> value.
+    :param columns: of the models, each once: models of one ``summarizer_abbr`` share theirs, and the last one counts.
+    :param scores: per column: dataset or group -> metric -> value.
     :param metrics: per dataset or group: its metrics over all models, in order.
-    :param raw: per model abbr: dataset or group -> result or error.
+    :param raw: per column: dataset or group -> result or error.
     """
 
+    columns: tuple[str, ...]
     scores: dict[str, groups.Scores]
     metrics: dict[str, list[str]]
     modes: dict[str, str]
@@ -100,7 +107,7 @@ def summarize(
     :param models: in the order of the columns.
     :param results: ``(model abbr, dataset abbr)`` -> result without details; absent where there is none.
     :param summarizer: ``dataset_abbrs`` and ``summary_groups`` of the config's summarizer.
-    :raises ConfigError: a group that applies to these datasets is malformed or uses ``transforms``.
+    :raises ConfigError: a group that applies to these datasets is malformed.
     """
     dataset_abbrs, entries = _settings(summarizer)
     board = _board(models, datasets, results)
@@ -108,19 +115,30 @@ def summarize(
         _add_group(board, group)
     versions = {dataset.abbr: dataset.version for dataset in datasets}
     wanted = _everything(board, datasets) if dataset_abbrs is None else _chosen(board, dataset_abbrs)
-    rows = tuple(_row(board, name, metric, versions, models) for name, metric in wanted)
-    header = (*HEADER, *(model.column for model in models))
-    return Summary(stamp, header, rows, tuple((model.column, board.raw[model.abbr]) for model in models))
+    rows = tuple(_row(board, name, metric, versions) for name, metric in wanted)
+    return Summary(stamp, (*HEADER, *board.columns), rows, tuple(board.raw.items()))
 
 
 def check_summarizer(summarizer: Mapping[str, Any] | None, datasets: Sequence[str]) -> None:
     """Refuse at the border what :func:`summarize` would refuse after the jobs have run.
 
     :param datasets: abbrs of the run.
-    :raises ConfigError: names the setting or the group.
+    :raises ConfigError: names the summarizer's class, the setting or the group.
     """
+    foreign = foreign_summarizer(summarizer)
+    if foreign:
+        raise ConfigError(
+            f"summarizer {foreign} is OpenCompass's own, and only {DEFAULT} is made here; leave summarizer.type out "
+            "for the table of all scores, and run OpenCompass's -m viz on the run directory for the other"
+        )
     _, entries = _settings(summarizer)
     groups.applicable(entries, datasets)
+
+
+def foreign_summarizer(summarizer: Mapping[str, Any] | None) -> str:
+    """The class of a summarizer that only OpenCompass has; "" for :data:`DEFAULT`, named or not."""
+    name = str((summarizer or {}).get("type") or DEFAULT).rpartition(".")[2]
+    return "" if name == DEFAULT else name
 
 
 def _settings(summarizer: Mapping[str, Any] | None) -> tuple[list[Any] | None, list[Mapping[str, Any]]]:
@@ -140,11 +158,14 @@ def _is_choice(entry: Any) -> bool:
 def _board(
     models: Sequence[PlannedModel], datasets: Sequence[PlannedDataset], results: Mapping[tuple[str, str], Result]
 ) -> _Board:
-    board = _Board({}, {}, {dataset.abbr: dataset.mode for dataset in datasets}, {})
+    columns = tuple(dict.fromkeys(model.column for model in models))
+    modes = {dataset.abbr: dataset.mode for dataset in datasets}
+    board = _Board(columns, {name: {} for name in columns}, {}, modes, {name: {} for name in columns})
     for model in models:
         found = {d.abbr: dict(results[model.abbr, d.abbr]) for d in datasets if (model.abbr, d.abbr) in results}
-        board.raw[model.abbr] = dict(found)
-        board.scores[model.abbr] = {abbr: picked for abbr, result in found.items() if (picked := metrics.pick(result))}
+        board.raw[model.column] |= found
+        picked = {abbr: metrics.pick(result) for abbr, result in found.items()}
+        board.scores[model.column] |= {abbr: numbers for abbr, numbers in picked.items() if numbers}
     for dataset in datasets:
         names = [name for scores in board.scores.values() for name in scores.get(dataset.abbr, {})]
         if names:
@@ -153,16 +174,18 @@ def _board(
 
 
 def _add_group(board: _Board, group: groups.Group) -> None:
-    for model, scores in board.scores.items():
+    found_any = False
+    for column, scores in board.scores.items():
         found = groups.score(group, scores, board.metrics)
         if isinstance(found, str):
-            board.raw[model][group.name] = {"error": found}
+            board.raw[column][group.name] = {"error": found}
         elif found:
-            scores[group.name] = found
-            board.raw[model][group.name] = found
-    named = [name for scores in board.scores.values() for name in scores.get(group.name, {}) if name != group.metric]
-    if any(group.name in scores for scores in board.scores.values()):
-        board.metrics[group.name] = [*sorted(set(named)), group.metric]
+            found_any = True
+            scores.setdefault(group.name, {}).update(found)
+            board.raw[column].setdefault(group.name, {}).update(found)
+    if found_any:
+        before = board.metrics.get(group.name, [])
+        board.metrics[group.name] = list(dict.fromkeys([*before, *groups.common_metrics(group, board.metrics)]))
         board.modes[group.name] = groups.mode(group, board.modes)
 
 
@@ -176,15 +199,22 @@ def _chosen(board: _Board, dataset_abbrs: Sequence[Any]) -> list[tuple[str, str]
     return [(name, metric or next(iter(board.metrics.get(name, [])), "")) for name, metric in choices]
 
 
-def _row(
-    board: _Board, name: str, metric: str, versions: Mapping[str, str], models: Sequence[PlannedModel]
-) -> tuple[str, ...]:
+def _row(board: _Board, name: str, metric: str, versions: Mapping[str, str]) -> tuple[str, ...]:
     if metric not in board.metrics.get(name, []):
         # OpenCompass shows what it cannot find as a row of dashes; configs use that for section titles.
-        return (name, *["-"] * (len(HEADER) - 1 + len(models)))
-    values = [board.scores[model.abbr].get(name, {}).get(metric) for model in models]
+        return (name, *["-"] * (len(HEADER) - 1 + len(board.columns)))
+    values = [board.scores[column].get(name, {}).get(metric) for column in board.columns]
     cells = ["-" if value is None else f"{value:.02f}" for value in values]
     return (name, versions.get(name, "-"), metric, board.modes.get(name, "unknown"), *cells)
+
+
+def _looks_real(cell: str) -> bool:
+    """Whether a cell would be taken for a number that is not whole, and be written otherwise than it is."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return not cell.strip().lstrip("+-").isdigit()
 
 
 def _flat(cell: str) -> str:

@@ -18,7 +18,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install lock demo cluster-up cluster-down bench-slurm airflow check test soak lint format clean
+.PHONY: help install lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,9 @@ cluster-down: install ## end it
 
 bench-slurm: install ## measure many shards on a Slurm of its own, into docs/benchmarks.md (SHARDS="200 1000" BESIDE=50)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.slurm --shards $(SHARDS) --beside $(BESIDE) --write docs/benchmarks.md
+
+bench-partitioners: install ## simulate whole runs with each partitioner, into docs/benchmarks.md
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.partitioners --write docs/benchmarks.md
 
 airflow: install ## start Airflow with its web page on loopback (PORT=8080), until Ctrl-C
 	@$(BIN)/python -m scripts.airflow --port $(PORT)

@@ -42,15 +42,15 @@ def tables(site: Site, first: Measured, scaled: Sequence[Measured], beside: Sequ
     return "\n\n".join(parts) + "\n"
 
 
-def put(document: Path, text: str) -> None:
+def put(document: Path, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
     """Replace what stands between the marks.
 
     :raises ValueError: the document has no marks.
     """
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = document.read_text().partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not end:
-        raise ValueError(f"{document} needs the lines {BEGIN} and {END}, between which the tables go")
+        raise ValueError(f"{document} needs the lines {marks[0]} and {marks[1]}, between which the tables go")
     document.write_text(f"{before}{begin}\n{text}{end}{after}")
 
 

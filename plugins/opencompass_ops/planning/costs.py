@@ -17,7 +17,7 @@ by the same kind of model on the same kind of GPU costs what it cost then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, log2
 from statistics import median
@@ -115,6 +115,10 @@ class CostModel:
         """Seconds that one row takes."""
         return prior_row_seconds(work) * exp(self.rows.of(work))
 
+    def is_known(self, work: Work) -> bool:
+        """Whether just this work was measured, on enough rows to be believed more than not."""
+        return _identity(work) in self.rows.known
+
     def load_seconds(self, work: Work) -> float:
         """Seconds of a job in which it answers nothing: start, imports, load of the weights."""
         return prior_load_seconds(work) * exp(self.loads.of(work))
@@ -162,6 +166,7 @@ class _Offsets:
     levels: Sequence[Level]
     common: Sequence[Mapping[Hashable, float]]
     own: Mapping[Hashable, float]
+    known: Collection[Hashable]
 
     def of(self, work: Work) -> float:
         shared = sum(table.get(level(work), 0.0) for level, table in zip(self.levels, self.common, strict=True))
@@ -192,4 +197,6 @@ def _fit(ratios: Sequence[_Ratio], levels: Sequence[Level]) -> _Offsets:
         table = {key: total / (weight + 1) for key, (total, weight) in sums.items()}
         left = {ratio: residual - table[level(ratio.work)] for ratio, residual in left.items()}
         tables.append(table)
-    return _Offsets(levels, tables, {_identity(r.work): r.weight * residual for r, residual in left.items()})
+    own = {_identity(ratio.work): ratio.weight * residual for ratio, residual in left.items()}
+    known = frozenset(_identity(ratio.work) for ratio in ratios if ratio.weight >= 1 / 2)
+    return _Offsets(levels, tables, own, known)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
+from math import ceil
 
 from opencompass_ops.planning.partition import Candidate, Piece, Range, range_text
 from opencompass_ops.planning.spread import Job, Need, spread
 
 TARGET = 1800.0
 """Seconds of a job: long beside the start of a worker and of a job, short enough to be done again."""
-LOADING = 0.04
+LOADING = 0.025
 """Share of a job's time that loading may take where jobs are cut only to keep them short."""
 _DOUBLINGS = 30
+SHARE = 1 / 8
+"""Share of a job that a part of a dataset may be when its cost is known."""
+FEWEST_ROWS = 16
+"""Rows of a part whose cost is only guessed, as NumWorkerPartitioner has it."""
 SLACK = 0.02
 """Share of a job's work by which it may be over- or underfull before a dataset is cut once more."""
 
@@ -31,8 +37,10 @@ class Cost:
     """Parts and shards by expected seconds.
 
     First it is settled how much of each model's work goes into which job (:mod:`opencompass_ops.planning.spread`). Then
-    a model's datasets are dealt out, the longest first, each to the job with most room; one that does not fit there
-    fills it, and its rest goes on to the next. So a dataset is cut only where a job ends.
+    a model's datasets are dealt out. What is known is cut into parts of at most :data:`SHARE` of a job, so that no
+    job rests on one estimate; these go, the longest first, to the job with most room, and one that does not fit
+    there fills it and goes on in the next. What is only guessed, and what is as large as all jobs together, is dealt
+    to every job by its room, so that a wrong guess makes all of them longer alike.
 
     :param candidates: every open pair of the run.
     :param workers: jobs that run at the same time.
@@ -64,7 +72,7 @@ class Cost:
         for candidate in self.candidates:
             crews.setdefault(_crew(candidate), []).append(candidate)
         sizes = self._sizes({crew: self._need(candidates) for crew, candidates in crews.items()})
-        return {crew: _lay_out(candidates, sizes.get(crew, [])) for crew, candidates in crews.items()}
+        return {crew: _lay_out(candidates, sizes.get(crew, []), self.workers) for crew, candidates in crews.items()}
 
     def _need(self, candidates: Sequence[Candidate]) -> Need:
         load = candidates[0].load_seconds
@@ -132,8 +140,8 @@ def _open_segments(candidate: Candidate) -> list[_Segment]:
     return found
 
 
-def _lay_out(candidates: Sequence[Candidate], jobs: Sequence[Job]) -> _Layout:
-    boxes = _pack(candidates, jobs)
+def _lay_out(candidates: Sequence[Candidate], jobs: Sequence[Job], workers: int) -> _Layout:
+    boxes = _pack(candidates, jobs, workers)
     parts = {candidate.abbr: _parts(candidate, boxes) for candidate in candidates}
     named = {(abbr, piece.start): piece for abbr, pieces in parts.items() for piece in pieces}
     packed = [
@@ -144,29 +152,70 @@ def _lay_out(candidates: Sequence[Candidate], jobs: Sequence[Job]) -> _Layout:
     return _Layout(parts, packed)
 
 
-def _pack(candidates: Sequence[Candidate], jobs: Sequence[Job]) -> list[_Box]:
+def _pack(candidates: Sequence[Candidate], jobs: Sequence[Job], workers: int) -> list[_Box]:
     """Deal the open rows out to the jobs."""
     boxes = [_Box(job.work, job.start) for job in jobs]
-    slack = SLACK * max((job.work for job in jobs), default=0.0)
     segments = [segment for candidate in candidates for segment in _open_segments(candidate)]
-    for segment in sorted(segments, key=lambda each: each.seconds, reverse=True):
-        while segment.start < segment.stop:
-            box = max(boxes, key=lambda each: each.room)
-            rows = segment.stop - segment.start
-            if not segment.is_kept and segment.seconds > box.room + slack:
-                rows = min(rows, max(1, round(box.room / segment.candidate.row_seconds)))
-            _add(box, segment, rows)
+    to_some: list[_Segment] = []
+    to_all: list[_Segment] = []
+    for segment in segments:
+        stripes = 1 if segment.is_kept else _stripes(segment, jobs, workers)
+        if stripes == len(jobs) > 1:
+            to_all.append(segment)
+        else:
+            to_some += _cut(segment, stripes)
+    slack = SLACK * max((job.work for job in jobs), default=0.0)
+    for segment in sorted(to_some, key=lambda each: each.seconds, reverse=True):
+        _deal(segment, boxes, slack)
+    for segment in to_all:
+        _deal_to_all(segment, boxes)
     place = {id(candidate): number for number, candidate in enumerate(candidates)}
     for box in boxes:
         box.ranges.sort(key=lambda entry: (place[id(entry[0])], entry[1]))
     return boxes
 
 
+def _stripes(segment: _Segment, jobs: Sequence[Job], workers: int) -> int:
+    """In how many parts a segment is dealt out, at most one to a job, and two to a worker where nothing is known."""
+    rows = segment.stop - segment.start
+    if not segment.candidate.is_known:
+        return min(len(jobs), 2 * workers, max(1, rows // FEWEST_ROWS))
+    return min(len(jobs), rows, ceil(segment.seconds / (SHARE * max(job.work for job in jobs))))
+
+
+def _deal_to_all(segment: _Segment, boxes: Sequence[_Box]) -> None:
+    """Rows to every job in proportion to the room that it has."""
+    first, rows = segment.start, segment.stop - segment.start
+    rooms = [max(box.room, 1e-9) for box in boxes]
+    ends = [first + round(rows * reached / sum(rooms)) for reached in accumulate(rooms)]
+    for box, end in zip(boxes, [*ends[:-1], segment.stop], strict=True):
+        if end > segment.start:
+            _add(box, segment, end - segment.start)
+
+
+def _cut(segment: _Segment, count: int) -> list[_Segment]:
+    """The segment in equal parts."""
+    rows = segment.stop - segment.start
+    bounds = [segment.start + rows * number // count for number in range(count + 1)]
+    return [replace(segment, start=start, stop=stop) for start, stop in pairwise(bounds)]
+
+
+def _deal(segment: _Segment, boxes: Sequence[_Box], slack: float) -> None:
+    """To the job with most room; what does not fit there goes on to the next."""
+    while segment.start < segment.stop:
+        box = max(boxes, key=lambda each: each.room)
+        rows = segment.stop - segment.start
+        if not segment.is_kept and segment.seconds > box.room + slack:
+            rows = min(rows, max(1, round(box.room / segment.candidate.row_seconds)))
+        _add(box, segment, rows)
+
+
 def _add(box: _Box, segment: _Segment, rows: int) -> None:
     candidate, start = segment.candidate, segment.start
     segment.start += rows
     box.room -= rows * candidate.row_seconds
-    if box.last is segment and box.ranges[-1][1][1] == start:
+    last = box.last
+    if last and last.candidate is candidate and not (last.is_kept or segment.is_kept) and box.ranges[-1][1][1] == start:
         # The job with most room was this one again.
         start = box.ranges.pop()[1][0]
     box.ranges.append((candidate, (start, segment.start)))

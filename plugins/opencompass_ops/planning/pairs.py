@@ -20,10 +20,12 @@ class Price:
 
     :param row_seconds: of one row; above 0.
     :param load_seconds: of a job besides answering.
+    :param is_known: whether a row's seconds are learned from just this work, not guessed.
     """
 
     row_seconds: float = 1.0
     load_seconds: float = 0.0
+    is_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Pair:
             model=self.key[0],
             engine=self.engine,
             row_seconds=self.price.row_seconds,
+            is_known=self.price.is_known,
             load_seconds=self.price.load_seconds,
             kept=kept,
             answered=known.intersection(kept),

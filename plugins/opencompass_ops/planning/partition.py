@@ -46,6 +46,7 @@ class Candidate:
     :param model: abbr of the model.
     :param engine: who answers; a job has one model and one engine.
     :param row_seconds: what one row is expected to take.
+    :param is_known: whether that is learned from just this work, not guessed.
     :param load_seconds: what a job of the model is expected to take besides answering.
     :param kept: ranges that shall stay parts of their own, in order and without overlap: they are answered or begun.
     :param answered: those of the kept ranges that need no job.
@@ -58,6 +59,7 @@ class Candidate:
     model: str = ""
     engine: str = ""
     row_seconds: float = 0.0
+    is_known: bool = False
     load_seconds: float = 0.0
     kept: tuple[Range, ...] = ()
     answered: Collection[Range] = ()

@@ -178,7 +178,7 @@ def _price(given: PlanInput, facts: Facts, model: Mapping[str, Any], dataset: Ma
     device = given.costs.devices.get(place(model, given.cluster), "")
     load = Work(engine, device, gpus, size)
     row = replace(load, dataset=str(dataset["abbr"]), row_cost=row_cost(dataset))
-    return Price(given.costs.row_seconds(row), given.costs.load_seconds(load))
+    return Price(given.costs.row_seconds(row), given.costs.load_seconds(load), given.costs.is_known(row))
 
 
 def _partitioner(given: PlanInput, pairs: Sequence[Pair]) -> Partitioner | Cost:

@@ -1,0 +1,1 @@
+"""Runs that are simulated: a generator of what work takes, and the clock of a cluster."""

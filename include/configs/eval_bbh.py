@@ -2,7 +2,7 @@
 from mmengine.config import read_base
 
 with read_base():
-    from .datasets.bbh.bbh_gen import bbh_datasets
+    from .datasets.bbh.bbh_short_answer_gen import bbh_datasets
     from .datasets.bbh.bbh_mc_ppl import bbh_mc_datasets
     from .models.demo.tiny_llama import models
 

@@ -2,7 +2,7 @@
 from mmengine.config import read_base
 
 with read_base():
-    from .datasets.gsm8k.gsm8k_gen import gsm8k_datasets
+    from .datasets.gsm8k.gsm8k_2shot_gen import gsm8k_datasets
     from .models.demo.tiny_llama import models
 
 datasets = gsm8k_datasets

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opencompass_ops.configs.library import default_config_dir
 from opencompass_ops.configs.load import LoadedConfig, load
 from opencompass_ops.configs.names import file_hashes
 
@@ -92,6 +93,16 @@ def test_every_hash_in_a_file_name_is_ours(read: dict[str, LoadedConfig]):
     hashes = {path: [known[:6] for known in file_hashes(found)] for path, found in asking.items()}
     wrong = [path for path in asking if named[path] not in hashes[path]]
     assert (len(named), len(asking), wrong) == (778, 773, [])
+
+
+def test_a_shipped_dataset_of_opencompass_name_asks_what_opencompass_asks(read: dict[str, LoadedConfig]):
+    theirs = {Path(path).stem: path for path in read if path.startswith("datasets/")}
+    ours = sorted((default_config_dir() / "datasets").rglob("*.py"))
+    shared = [loaded for loaded in load([path for path in ours if path.stem in theirs])]
+    assert {loaded.path.stem for loaded in shared} >= {"siqa_gen", "winograd_ppl"}
+    for loaded in shared:
+        wanted = file_hashes(list(_asking(read[theirs[loaded.path.stem]].values)))
+        assert file_hashes(list(_asking(loaded.values))) == wanted, loaded.path
 
 
 def test_all_of_it_is_read_within_a_minute_on_two_cores(read: dict[str, LoadedConfig], seconds: dict[str, float]):

@@ -5,7 +5,7 @@ with read_base():
     from ..eval_gsm8k import *
 
 suite = dict(
-    title='GSM8K, four worked examples',
+    title='GSM8K, two worked examples',
     allow=['path', 'tokenizer_path', 'abbr'],  # what a member may set; anything else is refused by name
     params=dict(max_num_workers=4),
 )

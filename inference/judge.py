@@ -166,7 +166,12 @@ def ask(
     """
     asking = _Asking(judge, keep, pause)
     with ThreadPoolExecutor(max(1, min(judge.workers, len(questions)))) as pool:
-        return list(pool.map(asking.answer, questions, range(len(questions))))
+        try:
+            return list(pool.map(asking.answer, questions, range(len(questions))))
+        except BaseException:  # the job is told to end, or the disk is full: what is under way is the last
+            asking.give_up("the evaluation ended")
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 class _Failure(Exception):
@@ -192,6 +197,10 @@ class _Asking:
         self._failed = 0
         self._next = 0.0
 
+    def give_up(self, reason: str) -> None:
+        """Ask no more."""
+        self._given_up = reason
+
     def answer(self, question: Question, number: int) -> Answer:
         reason = ""
         for attempt in range(self._judge.tries):
@@ -208,11 +217,18 @@ class _Asking:
                 if attempt + 1 < self._judge.tries:
                     self._pause(_wait(failure, attempt))
                 continue
-            with self._lock:
-                self._failed = 0
-                self._keep(question, answer)
+            self._take(question, answer)
             return answer
         return Unanswered(reason)
+
+    def _take(self, question: Question, answer: str) -> None:
+        with self._lock:
+            self._failed = 0
+            try:
+                self._keep(question, answer)
+            except BaseException:
+                self.give_up("answers cannot be kept")
+                raise
 
     def _count(self, failure: _Failure) -> None:
         """Stop asking when all that was asked lately failed."""

@@ -299,6 +299,18 @@ def test_a_judge_that_is_not_native_is_refused_before_anything_runs(change, kind
         check_scoring({"abbr": "d", "eval_cfg": {"evaluator": evaluator}})
 
 
+def test_an_evaluation_that_must_end_asks_no_more():
+    def full(question, answer):
+        raise OSError("no space left")
+
+    with judge_server(lambda shown, number: "A") as server:
+        judge = open_judge(config(server, max_workers=2), {})
+        questions = [judge.question([{"role": "user", "content": str(number)}]) for number in range(50)]
+        with pytest.raises(OSError, match="no space"):
+            ask(judge, questions, full)
+        assert sum(server.asked.values()) <= 3  # what was under way
+
+
 def test_an_unanswered_question_says_why():
     with judge_server(lambda shown, number: 400) as server:
         judge = open_judge(config(server), {})

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opencompass_ops.contract import codec, variables
+from opencompass_ops.contract import codec, layout, variables
 from opencompass_ops.contract.files import LocalFiles
 
 
@@ -42,7 +42,7 @@ class Verdicts:
 def open_verdicts(files: LocalFiles) -> Verdicts:
     """Those of ``$OPENCOMPASS_OPS_VERDICTS``, else of the run directory's ``verdicts/``."""
     shared = os.environ.get(variables.VERDICTS, "")
-    return Verdicts(LocalFiles(shared) if shared else LocalFiles(files.path("verdicts")))
+    return Verdicts(LocalFiles(shared) if shared else LocalFiles(files.path(layout.VERDICTS)))
 
 
 def _name(question: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Every path of a run directory; no other file joins run paths.
 
 OpenCompass's layout exactly (``configs/ logs/ predictions/ results/ summary/``), so that its tools
-read ours and we read theirs, and three folders of our own that it never looks at:
-``plan.json``, ``shards/`` (what each job is told) and ``jobs/`` (what each job leaves behind).
+read ours and we read theirs, and folders of our own that it never looks at:
+``plan.json``, ``shards/`` (what each job is told), ``jobs/`` (what each job leaves behind) and ``verdicts/`` (what
+judges answered).
 All paths are relative to the run directory, with forward slashes.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 PLAN = "plan.json"
 PROBE = "probe.json"
+VERDICTS = "verdicts"
 COVERAGE = "summary/coverage.json"
 IDENTITIES = "identities.json"
 

@@ -11,6 +11,7 @@ from opencompass_ops.asked import cluster_for, models_for
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.shards import devices
 
 
 def request(**params: Any) -> Request:
@@ -49,6 +50,14 @@ def test_a_model_that_asks_for_nothing_stays_as_it_is():
 def test_other_peoples_names_in_a_run_cfg_become_ours():
     (model,) = models_for(request(), [{"abbr": "a", "run_cfg": {"GPUS": 4, "SRUN_ARGS": ["--exclusive"]}}])
     assert model["run_cfg"] == {"num_gpus": 4, "extra_args": ["--exclusive"]}
+
+
+@pytest.mark.parametrize(
+    "run_cfg", [{"num_gpus": 2}, {"GPUS": 2}, {"gpus": "h100:2"}, {"gres": "gpu:h100:2"}, {"gres": "gpu:2,tmpfs:10G"}]
+)
+def test_the_plan_counts_gpus_however_a_run_cfg_says_them(run_cfg: dict[str, Any]):
+    (model,) = models_for(request(), [{"abbr": "a", "run_cfg": run_cfg}])
+    assert devices(model, slurm(num_gpus=8).to_values()) == (2, 1)
 
 
 @pytest.mark.parametrize(

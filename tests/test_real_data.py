@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from demo.model import make_model, make_tokenizer
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.prepare import prepare
+from opencompass_ops.results.store import Store
 from opencompass_ops.runner import run_plan
 from opencompass_ops.summarize import summarize
 
@@ -63,6 +65,7 @@ def test_a_shipped_evaluation_asks_and_scores_real_rows(world: Path, config: str
     assert {score["dataset"]: (score["metric"], score["n"]) for score in done.scores} == dict.fromkeys(
         modes, ("accuracy", ROWS)
     )
+    assert_learned(params, url, modes)
     files = LocalFiles(prepared.run_dir)
     for dataset, mode in modes.items():
         answers = json.loads(files.read(layout.prediction("step-000000", dataset)))
@@ -73,3 +76,15 @@ def test_a_shipped_evaluation_asks_and_scores_real_rows(world: Path, config: str
             assert {answer["prediction"] for answer in answers.values()} <= {"A", "B", "C"}
         else:
             assert all(answer["origin_prompt"] and answer["gold"] for answer in answers.values())
+
+
+def assert_learned(params: dict[str, Any], url: str, datasets: Iterable[str]) -> None:
+    """What the run took is in the database, and is what the next plan of other rows reckons with."""
+    with Store.open(url) as store:
+        timings = {row.dataset: row for row in store.timings()}
+    assert set(timings) == {"", *datasets}
+    assert {(row.engine, row.place, row.device) for row in timings.values()} == {("native", "local//", "cpu")}
+    assert all(row.seconds > 0 and row.weights_bytes > 0 for row in timings.values())
+    again = prepare(params | {"limit": ROWS + 1, "dry_run": True}, database_url=url, say=lambda line: None)
+    (shard,) = again.plan.shards
+    assert timings[""].seconds / 4 < shard.seconds < 4 * sum(row.seconds for row in timings.values()) + 10

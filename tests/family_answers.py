@@ -125,6 +125,8 @@ POSTPROCESSORS = (
     {"type": "cmrc_postprocess"},
     {"type": "drcd_postprocess"},
     {"type": "crowspairs_postprocess"},
+    {"type": "bbeh_freeform_postprocess"},
+    {"type": "bbeh_mcq_postprocess"},
 )
 """Functions of OpenCompass by name, with the options its configs give them."""
 
@@ -140,6 +142,8 @@ EVALUATORS = (
     "AGIEvalEvaluator",
     "AGIEvalEvaluator_mcq",
     "CrowspairsEvaluator",
+    "BBEHEvaluator",
+    "BBEHEvaluator_mcq",
 )
 _MATHS = (
     "\\frac{{1}}{{{n}}}",
@@ -193,6 +197,11 @@ def material(evaluator: str) -> dict[str, list]:
         letters = [first_letter(text) if n % 2 else text for n, text in enumerate(said)]
         texts = ["a prime number", "甲. 乙", "True", "x"]
         return {"predictions": letters, "references": [f"{r}. {texts[n % 4]}\n" for n, r in enumerate(right)]}
+    if evaluator == "BBEHEvaluator_mcq":
+        return {"predictions": list(said), "references": [f"({letter})" for letter in right]}
+    if evaluator == "BBEHEvaluator":
+        wanted = ["a", "(B)", "'C'", "d", "1 , 000", "Yes, a prime number", "[A]", "b"]
+        return {"predictions": list(said), "references": [wanted[n % 8] for n in range(len(said))]}
     if evaluator == "BBHEvaluator":
         wanted = ["yes", "No", "a prime number", "True", "(A)", "**B**", "1, 2", "甲、乙", "valid"]
         return {"predictions": list(said), "references": [wanted[n % 9] for n in range(len(said))]}

@@ -89,6 +89,12 @@ CASES: list[dict[str, Any]] = [
     *(_json(f"CrowspairsDataset{v}", "./data/crows_pairs/test.jsonl", split="train") for v in ("", "V2")),
     _case("CrowspairsDatasetCN", "./data/crowspairs_cn/test.jsonl"),
     _case("AnliDataset", "data/anli/anli_v1.0/R1/dev.jsonl"),
+    _case("AiRiskDataset", "data/ai_risk/coordinate.jsonl"),
+    _case("SycophancyDataset", "data/ai_risk/coordinate.jsonl"),
+    _case("PersonaDataset", "data/persona/agreeable.jsonl"),
+    _case("CValuesDataset", "data/cvalues_responsibility_mc.jsonl"),
+    _case("CMBDataset", "./data/CMB/"),
+    _case("BBEHDataset", "opencompass/bbeh", name="bbeh_causal_understanding"),
     _json("WinogradDataset", "./data/winograd_wsc/wsc285/test.jsonl", split="train"),
 ]
 """Without the rest of a dataset config, which loaders do not see. A type is a class of ``opencompass.datasets``."""

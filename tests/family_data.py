@@ -50,6 +50,7 @@ def lay_down(root: Path) -> None:
         _idioms,
         _translated,
         _stories,
+        _written,
     ):
         write(root / "data")
 
@@ -485,3 +486,33 @@ def _stories(data: Path) -> None:
     _lines(data / "crows_pairs/test.jsonl", pairs)
     anli = [{"uid": str(n), "context": q, "hypothesis": c[0], "label": "cen"[n % 3]} for n, (q, c) in enumerate(ROWS)]
     _lines(data / "anli/anli_v1.0/R1/dev.jsonl", anli)
+
+
+def _written(data: Path) -> None:
+    risks = [
+        {"question": q, "answer_matching_behavior": [" (A)", " (H) B", " x", "C"][n % 4]}
+        for n, q in enumerate(QUESTIONS)
+    ]
+    _lines(data / "ai_risk/coordinate.jsonl", risks)
+    _lines(
+        data / "persona/agreeable.jsonl",
+        [{**row, "answer_matching_behavior": (" Yes", " No")[n % 2]} for n, row in enumerate(risks)],
+    )
+    values = [
+        {"prompt": f"{q}回复1：{c[0]}\n回复2：{c[1]}，回复1", "label": f"回复{1 + n % 2}"}
+        for n, (q, c) in enumerate(ROWS)
+    ]
+    _lines(data / "cvalues_responsibility_mc.jsonl", values)
+    medical = [
+        {"id": n, "question": q, "option": dict(zip("ABCDE", c, strict=True)), "answer": "AB"[: 1 + n % 2]}
+        for n, (q, c) in enumerate(ROWS)
+    ]
+    (data / "CMB").mkdir()
+    (data / "CMB/val.json").write_text(json.dumps(medical, ensure_ascii=False), encoding="utf-8")
+    unanswered = [{column: row[column] for column in ("id", "question", "option")} for row in medical]
+    (data / "CMB/test.json").write_text(json.dumps(unanswered, ensure_ascii=False), encoding="utf-8")
+    for name in ("bbeh_boolean_expressions", "bbeh_causal_understanding"):
+        file = data / f"bbeh/{name}/task.json"
+        file.parent.mkdir(parents=True)
+        examples = [{"input": q, "target": c[0]} for q, c in ROWS]
+        file.write_text(json.dumps({"canary": "made for tests", "examples": examples}, ensure_ascii=False))

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from family_answers import EVALUATORS, POSTPROCESSORS, answers, material
 
-MODULES = ("bbh", "gpqa", "mmlu_pro", "agieval", "record", "cmrc", "drcd", "crowspairs")
+MODULES = ("bbh", "gpqa", "mmlu_pro", "agieval", "record", "cmrc", "drcd", "crowspairs", "bbeh")
 """Of ``opencompass.datasets``, which does not export everything."""
 PACKAGES = ("opencompass.utils.text_postprocessors", "opencompass.openicl.icl_evaluator", "opencompass.datasets")
 

@@ -66,7 +66,7 @@ format: install ## rewrite the sources as the linter wants them
 	@$(BIN)/ruff format --quiet .
 
 check: lint ## the inner loop: lint and the fast tests
-	@$(BIN)/pytest -q -m "$(FAST)"
+	@$(BIN)/pytest -q -n 2 -m "$(FAST)"
 
 test: lint ## every check and every test but the soak
 	@$(BIN)/pytest -m "not soak"

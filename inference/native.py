@@ -21,6 +21,13 @@ _ONLY_OPENCOMPASS = ("peft_path", "fastchat_template", "use_fastchat_template")
 """Settings of native model types that the native engine does not have."""
 
 
+_OTHER_TASKS = {
+    "LMEvaluator": "judged by models that only the config's eval section names (SubjectiveEvalTask)",
+    "AttackInferencer": "attacked prompts (OpenICLAttackTask)",
+}
+"""Types that need another of OpenCompass's tasks than those that the bridge starts."""
+
+
 @dataclass(frozen=True)
 class Gaps:
     """Of one dataset config.
@@ -45,6 +52,16 @@ def gaps(dataset_cfg: dict[str, Any]) -> Gaps:
         infer=_gap(lambda: _check_infer(dataset_cfg)),
         scoring=_gap(lambda: check_scoring(dataset_cfg)),
     )
+
+
+def no_task(dataset_cfg: dict[str, Any]) -> str:
+    """Why neither engine can score the dataset, "" when one can."""
+    types = [
+        section(section(dataset_cfg, "eval_cfg"), "evaluator").get("type"),
+        section(section(dataset_cfg, "infer_cfg"), "inferencer").get("type"),
+    ]
+    names = [str(type_).rpartition(".")[2] for type_ in types]
+    return next((_OTHER_TASKS[name] for name in names if name in _OTHER_TASKS), "")
 
 
 def model_gap(model_cfg: dict[str, Any]) -> str:

@@ -119,7 +119,7 @@ def prepare(
     question = _probe_request(request, cluster, config)
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
     with Store.open(database_url) as store:
-        known = look_up(config, report, store, reused_dir)
+        known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
@@ -327,7 +327,7 @@ def _plan_input(
         known_results=known.results,
         max_map_length=max_map_length,
         data_dir=cluster.on_cluster(_data_dir(cluster)),
-        warnings=config.warnings,
+        warnings=(*config.warnings, *known.warnings),
     )
 
 

@@ -7,7 +7,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from opencompass_ops.configs.resolve import EvalConfig
@@ -23,6 +22,12 @@ from opencompass_ops.planning.fingerprint import (
 )
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
 from opencompass_ops.results.store import Store
+from opencompass_ops.unsigned import is_unsigned, sign_part, sign_result, unsigned_parts, unsigned_result
+
+_BELIEVED = (
+    "taken by name from the reused folder, where nothing says which weights and prompts they answer (OpenCompass wrote "
+    "them): "
+)
 
 
 @dataclass(frozen=True)
@@ -31,28 +36,60 @@ class Known:
 
     :param predictions: pair fingerprint -> parts, those of the run directory first.
     :param results: evaluation fingerprint -> path of the result file.
+    :param warnings: what people should know of answers that are only believed.
     """
 
     predictions: dict[str, tuple[KnownPart, ...]]
     results: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
-def look_up(config: EvalConfig, report: ProbeReport, store: Store, run_dir: Path | None) -> Known:
+def look_up(
+    config: EvalConfig, report: ProbeReport, store: Store, run_dir: Path | None, *, believe_results: bool = False
+) -> Known:
     """What is known of every model x dataset that the probe could answer.
 
-    :param run_dir: an older run whose folder is used again; looked at before the database.
+    :param run_dir: an older run whose folder is used again; looked at before the database. What OpenCompass left there
+        is taken by name where nothing with a manifest answers the pair.
+    :param believe_results: whether its results are taken too, and not made again from its predictions.
     """
     models = {model["abbr"]: model for model in config.models}
     datasets = {dataset["abbr"]: dataset for dataset in config.datasets}
     probed = {probe.abbr: probe for probe in report.models}
-    pairs, evaluations = set(), set()
+    rows = {probe.abbr: probe.selected for probe in report.datasets}
+    pairs: dict[str, tuple[str, str]] = {}
+    evaluations: dict[str, tuple[str, str]] = {}
     for request in report.requests:
         model, dataset = models[request.model], datasets[request.dataset]
         engine, scorer = engine_identity(request.bridge, report), scorer_identity(request, report)
         pair = pair_fingerprint(model, probed[request.model], dataset, request.digest, engine)
-        pairs.add(pair)
-        evaluations.add(evaluation_fingerprint(pair, dataset, model, scorer))
-    return Known(_predictions(pairs, store, run_dir), _results(evaluations, store, run_dir))
+        pairs[pair] = names = (request.model, request.dataset)
+        evaluations[evaluation_fingerprint(pair, dataset, model, scorer)] = names
+    predictions, results = _predictions(set(pairs), store, run_dir), _results(set(evaluations), store, run_dir)
+    believed = _believe(pairs, predictions, run_dir, rows) if run_dir else {}
+    taken = _believe_results(evaluations, results, run_dir) if run_dir and believe_results else {}
+    named = sorted({"/".join(pairs[key]) for key in believed} | {"/".join(evaluations[key]) for key in taken})
+    return Known(predictions | believed, results | taken, (_BELIEVED + ", ".join(named),) if named else ())
+
+
+def _believe(
+    pairs: dict[str, tuple[str, str]],
+    known: dict[str, tuple[KnownPart, ...]],
+    run_dir: Path,
+    rows: dict[str, int],
+) -> dict[str, tuple[KnownPart, ...]]:
+    """Files of OpenCompass's for the pairs of which no part is known."""
+    found = {
+        pair: tuple(unsigned_parts(run_dir, model, dataset, rows[dataset], pair))
+        for pair, (model, dataset) in pairs.items()
+        if pair not in known
+    }
+    return {pair: parts for pair, parts in found.items() if parts}
+
+
+def _believe_results(evaluations: dict[str, tuple[str, str]], known: dict[str, str], run_dir: Path) -> dict[str, str]:
+    found = {key: unsigned_result(run_dir, *names) for key, names in evaluations.items() if key not in known}
+    return {key: path for key, path in found.items() if path}
 
 
 def adopt(files: LocalFiles, output: PlanOutput) -> None:
@@ -60,10 +97,25 @@ def adopt(files: LocalFiles, output: PlanOutput) -> None:
 
     Sources may lie in this very run directory under other names, so all are linked aside before any is replaced.
     """
-    moves = [_Move(Path(each.source), layout.prediction(each.model, each.part.name), each.model, each.part.dataset_abbr)
-             for each in output.adoptions]  # fmt: skip
-    moves += [_Move(Path(each.source), layout.result(each.model, each.dataset), each.model, each.dataset)
-              for each in output.result_adoptions]  # fmt: skip
+    moves = [
+        _Move(
+            Path(each.source),
+            layout.prediction(each.model, each.part.name),
+            each.model,
+            each.part.dataset_abbr,
+            sign_part(each) if is_unsigned(each.source) else _manifest_of(each.source),
+        )
+        for each in output.adoptions
+    ] + [
+        _Move(
+            Path(each.source),
+            layout.result(each.model, each.dataset),
+            each.model,
+            each.dataset,
+            sign_result(each) if is_unsigned(each.source) else _manifest_of(each.source),
+        )
+        for each in output.result_adoptions
+    ]
     staged = [(move, _stage(files, move)) for move in moves]
     for move, asides in staged:
         for target, aside in asides.items():
@@ -79,14 +131,15 @@ class _Move:
     target: str
     model: str
     dataset: str
+    manifest: Manifest
 
-    @cached_property
-    def manifest(self) -> Manifest:
-        return Manifest.from_json(Path(layout.manifest(str(self.source))).read_bytes())
+
+def _manifest_of(source: str) -> Manifest:
+    return Manifest.from_json(Path(layout.manifest(source)).read_bytes())
 
 
 def _stage(files: LocalFiles, move: _Move) -> dict[str, Path]:
-    """Link the file, and the samples beside a result, next to their targets; also reads the manifest in time."""
+    """Link the file, and the samples beside a result, next to their targets."""
     wanted = {move.target: move.source}
     samples = move.source.with_name(Path(layout.samples("m", move.source.stem)).name)
     if move.target == layout.result(move.model, move.dataset) and samples.exists():
@@ -94,7 +147,6 @@ def _stage(files: LocalFiles, move: _Move) -> dict[str, Path]:
     asides = {target: files.target(target).with_name(f".{uuid.uuid4().hex}") for target in wanted}
     for target, source in wanted.items():
         _hard_link(source, asides[target])
-    _ = move.manifest
     return asides
 
 

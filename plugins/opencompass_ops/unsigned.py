@@ -1,0 +1,108 @@
+"""Files of a run directory that no manifest vouches for: OpenCompass wrote them, and its ``-r`` takes them by name.
+
+So does ours when somebody names such a folder and their number of rows allows it; the plan says that nothing tells
+which weights and prompts they answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import Part
+from opencompass_ops.planning.fingerprint import part_fingerprint
+from opencompass_ops.planning.plan import Adoption, KnownPart, ResultAdoption
+
+ORIGIN = "taken over by name from a folder of OpenCompass's"
+"""What the manifests of such files say of them."""
+
+
+def unsigned_parts(run_dir: Path, model: str, dataset: str, rows: int, pair: str) -> list[KnownPart]:
+    """The whole file, or the parts in order until a number is missing; empty unless they hold all rows.
+
+    :param rows: selected rows of the dataset.
+    :param pair: fingerprint that they are taken for.
+    """
+    folder = run_dir / Path(layout.prediction(model, dataset)).parent
+    whole = folder / f"{dataset}.json"
+    files = [whole] if whole.exists() else list(_numbered(folder, dataset))
+    parts, start = [], 0
+    for file in files:
+        items = 0 if _is_spoken_for(run_dir, model, file) else _items(file)
+        if not items:
+            return []
+        fingerprint = part_fingerprint(pair, start, start + items)
+        parts.append(KnownPart(start, start + items, rows, fingerprint, str(file)))
+        start += items
+    return parts if start == rows else []
+
+
+def unsigned_result(run_dir: Path, model: str, dataset: str) -> str:
+    """Path of the pair's result without manifest; "" when there is none."""
+    file = run_dir / layout.result(model, dataset)
+    return str(file) if file.exists() and not _manifest_of(file).exists() else ""
+
+
+def sign_part(adoption: Adoption) -> Manifest:
+    """The manifest of a prediction file that has none."""
+    part = adoption.part
+    return _manifest(adoption.source, adoption.model, part, part.fingerprint, part.pair_fingerprint)
+
+
+def sign_result(adoption: ResultAdoption) -> Manifest:
+    """The manifest of a result file that has none; of its rows nothing is known."""
+    nothing = Part({"abbr": adoption.dataset}, None, 0, 0, 0, "", "")
+    return _manifest(adoption.source, adoption.model, nothing, adoption.fingerprint, "")
+
+
+def is_unsigned(source: str) -> bool:
+    """Whether a file to take over has no manifest."""
+    return not _manifest_of(Path(source)).exists()
+
+
+def _numbered(folder: Path, dataset: str) -> Iterator[Path]:
+    for number in count():
+        file = folder / f"{dataset}_{number}.json"
+        if not file.exists():
+            return
+        yield file
+
+
+def _is_spoken_for(run_dir: Path, model: str, file: Path) -> bool:
+    """Whether a manifest says what the file answers, or a job of ours has not finished it."""
+    return _manifest_of(file).exists() or (run_dir / layout.owner(model, file.stem)).exists()
+
+
+def _items(file: Path) -> int:
+    try:
+        body = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return 0
+    is_whole = isinstance(body, dict) and body.keys() == {str(number) for number in range(len(body))}
+    return len(body) if is_whole else 0
+
+
+def _manifest_of(file: Path) -> Path:
+    return Path(layout.manifest(str(file)))
+
+
+def _manifest(source: str, model: str, part: Part, fingerprint: str, pair: str) -> Manifest:
+    return Manifest(
+        file=Path(source).name,
+        sha256=codec.digest_bytes(Path(source).read_bytes()),
+        model=model,
+        dataset=part.dataset_abbr,
+        shard="",
+        token="",
+        start=part.start,
+        stop=part.stop,
+        total=part.total,
+        count=part.count,
+        fingerprint=fingerprint,
+        pair_fingerprint=pair,
+        details={"origin": ORIGIN},
+    )

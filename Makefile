@@ -12,13 +12,15 @@ BESIDE ?= 50
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OPENCOMPASS := .opencompass
 FAST := not model and not process and not airflow and not slurm and not live and not soak
 
 ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean
+.PHONY: help install opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak \
+	lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +34,20 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml h
 		-r requirements.txt -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+opencompass-venv: $(OPENCOMPASS)/.installed ## make .opencompass, in which OpenCompass itself runs (minutes and 8 GB)
+
+# These together import; a plain install of opencompass fails at its first import.
+$(OPENCOMPASS)/.installed:
+	@echo "Installing OpenCompass into $(OPENCOMPASS) (minutes)"
+	@test -x $(OPENCOMPASS)/bin/python || $(PYTHON) -m venv $(OPENCOMPASS)
+	@$(OPENCOMPASS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		torch==2.13.0 opencompass==0.5.4 transformers==4.51.3 "pyarrow<20" "pandas<3"
+	@$(OPENCOMPASS)/bin/python -c "import opencompass.tasks"
+	@touch $@
+
+coverage: install ## count what of OpenCompass's library runs natively, into docs/coverage.md
+	@$(BIN)/python -m scripts.coverage
 
 lock: ## write constraints.txt from the requirement files
 	@$(PYTHON) -m scripts.lock
@@ -71,8 +87,8 @@ check: lint ## the inner loop: lint and the fast tests
 test: lint ## every check and every test but the soak
 	@$(BIN)/pytest -m "not soak"
 
-soak: install ## the tests that take longer, and all faults; they write docs/soak.md and docs/faults.md
+soak: install opencompass-venv ## the tests that take longer, and all faults; they write docs/soak.md and docs/faults.md
 	@$(BIN)/pytest -m "soak or fault" --fault-table
 
 clean: ## remove what runs and tools made, the virtualenv included
-	@rm -rf $(VENV) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist data/demo
+	@rm -rf $(VENV) $(OPENCOMPASS) .airflow .demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist data/demo

@@ -22,8 +22,8 @@ _ONLY_OPENCOMPASS = ("peft_path", "fastchat_template", "use_fastchat_template")
 
 
 _OTHER_TASKS = {
-    "LMEvaluator": "judged by models that only the config's eval section names (SubjectiveEvalTask)",
-    "AttackInferencer": "attacked prompts (OpenICLAttackTask)",
+    "LMEvaluator": "judges that only the config's eval section names (SubjectiveEvalTask)",
+    "AttackInferencer": "prompts that are attacked (OpenICLAttackTask)",
 }
 """Types that need another of OpenCompass's tasks than those that the bridge starts."""
 

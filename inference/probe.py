@@ -26,7 +26,7 @@ from inference.identity import (
     weights_size,
 )
 from inference.judge import judge_of_environment
-from inference.native import Gaps, gaps, model_gap, model_scoring_gap
+from inference.native import Gaps, gaps, model_gap, model_scoring_gap, no_task
 from inference.problems import InputProblem, NotNative
 from inference.registry import section
 from inference.requests import RankingRequest, Request
@@ -117,7 +117,9 @@ def _dataset(
     try:
         found = gaps(config)
         if found.loader:
-            return DatasetProbe(abbr, bridge=found.loader), [_unloaded(model, abbr, found) for model in models]
+            return DatasetProbe(abbr, bridge=found.loader, unscorable=no_task(config)), [
+                _unloaded(model, abbr, found) for model in models
+            ]
         rows = load_rows(config, request.data_dir)
         if request.limit is not None and read_runs(config).n > 1:
             raise InputProblem(f"dataset {abbr}: limit would cut its runs (n) apart; leave it out, or use test_range")
@@ -130,7 +132,7 @@ def _dataset(
         native = [model for model in models if model["abbr"] not in bridged]
         if native:
             check_dataset_sizes(config, native)
-        return DatasetProbe(abbr=abbr, rows=len(rows.test), selected=selected), pairs
+        return DatasetProbe(abbr, len(rows.test), selected, unscorable=no_task(config)), pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
         named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
         return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=named), []

@@ -109,7 +109,8 @@ def _datasets(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _judged(name: str, datasets: Iterable[dict[str, Any]]) -> Judged:
-    refused, found = False, {}
+    refused = False
+    found: dict[Gaps, None] = {}
     for dataset in datasets:
         try:
             found[gaps(dataset)] = None
@@ -146,8 +147,8 @@ def main() -> int:
     configs = opencompass_configs()
     if configs is None:
         print(
-            "there is no OpenCompass library: unpack its wheel (pip download --no-deps opencompass==0.5.4) and name the "
-            f"folder in {PACKAGE_VARIABLE}",
+            "there is no OpenCompass library: unpack its wheel (pip download --no-deps opencompass==0.5.4) and name "
+            f"the folder in {PACKAGE_VARIABLE}",
             file=sys.stderr,
         )
         return 2

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packages, testbed
 from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sessionfinish
+from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
 from soak_table import record, soak_table
 
@@ -17,6 +18,8 @@ __all__ = [
     "_swept",
     "inference_image",
     "make_testbed",
+    "opencompass_package",
+    "opencompass_python",
     "opencompass_wheel",
     "pytest_addoption",
     "pytest_runtest_makereport",

@@ -44,6 +44,8 @@ def complete(
     :param scoring: where evaluations run; None when there are none.
     :raises PlanError: OpenCompass cannot be asked, or a config holds a secret in the open.
     """
+    if scoring:
+        report = replace(report, datasets=tuple(map(_scorable, report.datasets)))
     answered = [pair for pair in report.requests if pair.bridge]
     scored = [pair for pair in report.requests if pair.eval_bridge] if scoring else []
     if not answered and not scored:
@@ -62,13 +64,24 @@ def complete(
     return _merged(report, probe(replace(request, models=(), datasets=datasets, engine=OPENCOMPASS), place))
 
 
+def _scorable(dataset: DatasetProbe) -> DatasetProbe:
+    if not dataset.unscorable or dataset.error:
+        return dataset
+    return replace(
+        dataset, error=f"it needs {dataset.unscorable}, which is not built yet; take it out, or use mode infer"
+    )
+
+
 def _merged(report: ProbeReport, answer: ProbeReport) -> ProbeReport:
     found = {dataset.abbr: dataset for dataset in answer.datasets}
     if not answer.versions.get("opencompass") and not found:
         raise PlanError("the interpreter of opencompass in the cluster config has none; correct opencompass.python")
 
     def dataset(native: DatasetProbe) -> DatasetProbe:
-        return replace(found[native.abbr], bridge=native.bridge) if native.abbr in found else native
+        if native.abbr not in found:
+            return native
+        told = found[native.abbr]
+        return replace(told, bridge=native.bridge, error=native.error or told.error)
 
     def pair(native: RequestProbe) -> RequestProbe:
         return native if native.digest else replace(native, digest=found[native.dataset].digest)

@@ -325,6 +325,8 @@ def _plan_input(
         partitioner=asked.infer.partitioner,
         known_predictions=known.predictions,
         known_results=known.results,
+        believed=known.believed,
+        believed_results=known.believed_results,
         max_map_length=max_map_length,
         data_dir=cluster.on_cluster(_data_dir(cluster)),
         warnings=(*config.warnings, *known.warnings),

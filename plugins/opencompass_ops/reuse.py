@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from opencompass_ops.configs.resolve import EvalConfig
@@ -29,6 +29,9 @@ _BELIEVED = (
     "them): "
 )
 
+Names = tuple[str, str]
+"""Abbr of a model and of a dataset."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -36,12 +39,20 @@ class Known:
 
     :param predictions: pair fingerprint -> parts, those of the run directory first.
     :param results: evaluation fingerprint -> path of the result file.
-    :param warnings: what people should know of answers that are only believed.
+    :param believed: (model, dataset) -> parts that no manifest vouches for, of pairs of which none else are known.
+    :param believed_results: (model, dataset) -> path of a result of that kind.
     """
 
     predictions: dict[str, tuple[KnownPart, ...]]
     results: dict[str, str]
-    warnings: tuple[str, ...] = ()
+    believed: dict[Names, tuple[KnownPart, ...]] = field(default_factory=dict)
+    believed_results: dict[Names, str] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know of answers that are only believed."""
+        named = sorted("/".join(names) for names in {**self.believed, **self.believed_results})
+        return (_BELIEVED + ", ".join(named),) if named else ()
 
 
 def look_up(
@@ -57,39 +68,30 @@ def look_up(
     datasets = {dataset["abbr"]: dataset for dataset in config.datasets}
     probed = {probe.abbr: probe for probe in report.models}
     rows = {probe.abbr: probe.selected for probe in report.datasets}
-    pairs: dict[str, tuple[str, str]] = {}
-    evaluations: dict[str, tuple[str, str]] = {}
+    pairs: dict[Names, str] = {}
+    evaluations: dict[Names, str] = {}
     for request in report.requests:
         model, dataset = models[request.model], datasets[request.dataset]
         engine, scorer = engine_identity(request.bridge, report), scorer_identity(request, report)
         pair = pair_fingerprint(model, probed[request.model], dataset, request.digest, engine)
-        pairs[pair] = names = (request.model, request.dataset)
-        evaluations[evaluation_fingerprint(pair, dataset, model, scorer)] = names
-    predictions, results = _predictions(set(pairs), store, run_dir), _results(set(evaluations), store, run_dir)
-    believed = _believe(pairs, predictions, run_dir, rows) if run_dir else {}
-    taken = _believe_results(evaluations, results, run_dir) if run_dir and believe_results else {}
-    named = sorted({"/".join(pairs[key]) for key in believed} | {"/".join(evaluations[key]) for key in taken})
-    return Known(predictions | believed, results | taken, (_BELIEVED + ", ".join(named),) if named else ())
-
-
-def _believe(
-    pairs: dict[str, tuple[str, str]],
-    known: dict[str, tuple[KnownPart, ...]],
-    run_dir: Path,
-    rows: dict[str, int],
-) -> dict[str, tuple[KnownPart, ...]]:
-    """Files of OpenCompass's for the pairs of which no part is known."""
-    found = {
-        pair: tuple(unsigned_parts(run_dir, model, dataset, rows[dataset], pair))
-        for pair, (model, dataset) in pairs.items()
-        if pair not in known
+        pairs[request.model, request.dataset] = pair
+        evaluations[request.model, request.dataset] = evaluation_fingerprint(pair, dataset, model, scorer)
+    known = Known(
+        _predictions(set(pairs.values()), store, run_dir), _results(set(evaluations.values()), store, run_dir)
+    )
+    if run_dir is None:
+        return known
+    parts = {
+        names: tuple(unsigned_parts(run_dir, *names, rows[names[1]], pair))
+        for names, pair in pairs.items()
+        if pair not in known.predictions
     }
-    return {pair: parts for pair, parts in found.items() if parts}
-
-
-def _believe_results(evaluations: dict[str, tuple[str, str]], known: dict[str, str], run_dir: Path) -> dict[str, str]:
-    found = {key: unsigned_result(run_dir, *names) for key, names in evaluations.items() if key not in known}
-    return {key: path for key, path in found.items() if path}
+    found = {names: unsigned_result(run_dir, *names) for names, key in evaluations.items() if key not in known.results}
+    return replace(
+        known,
+        believed={names: taken for names, taken in parts.items() if taken},
+        believed_results={names: path for names, path in found.items() if path and believe_results},
+    )
 
 
 def adopt(files: LocalFiles, output: PlanOutput) -> None:

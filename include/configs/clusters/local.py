@@ -4,6 +4,10 @@ kind = 'local'
 # The Python that runs the jobs; None means the one that runs Airflow. Give an absolute path for another virtualenv.
 python = None
 
+# OpenCompass itself, for what has no native class (docs/bridge.md): dict(python='/envs/opencompass/bin/python').
+# None means the one that `make opencompass-venv` made, if it did.
+opencompass = None
+
 # Where run directories are made; relative to the folder the request comes from.
 work_dir = 'outputs'
 

@@ -35,3 +35,6 @@ modules = []
 # Variables for each job. Secrets do not belong here: name them in secrets, and they are taken from the environment.
 env = dict()
 secrets = []
+
+# OpenCompass itself, on the cluster, for what has no native class (docs/bridge.md); None where there is none.
+opencompass = None  # dict(python='/shared/envs/opencompass/bin/python')

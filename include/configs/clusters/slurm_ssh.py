@@ -49,3 +49,6 @@ env = dict(HF_HOME='/shared/huggingface')
 
 # Names of variables whose values stand in the connection's extra under 'secrets'; they never touch a config.
 secrets = []
+
+# OpenCompass itself, on the cluster, for what has no native class (docs/bridge.md); None where there is none.
+opencompass = None  # dict(python='/shared/envs/opencompass/bin/python')

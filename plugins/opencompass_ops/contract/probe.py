@@ -70,6 +70,7 @@ class DatasetProbe:
     :param error: one message with the next step when the dataset cannot be used, else "".
     :param digest: of the rows, where the requests are not rendered from them here.
     :param bridge: why only OpenCompass can load it, "" when we can.
+    :param unscorable: why neither engine can score it, "" when one can.
     """
 
     abbr: str
@@ -78,6 +79,7 @@ class DatasetProbe:
     error: str = ""
     digest: str = ""
     bridge: str = ""
+    unscorable: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class PlanInput:
     :param cluster: the resolved cluster config; ``kind`` is required.
     :param known_predictions: by pair fingerprint, prediction files that exist and agree with their manifests.
     :param known_results: by evaluation fingerprint, the path of a result file that exists.
+    :param believed: by model and dataset, prediction files that are taken by name where none is known.
+    :param believed_results: the same of result files.
     :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
     :param data_dir: the folder relative data paths are resolved against.
     :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it. None to
@@ -68,6 +70,8 @@ class PlanInput:
     modes: Mapping[str, str] = field(default_factory=dict)
     known_predictions: Mapping[str, Sequence[KnownPart]] = field(default_factory=dict)
     known_results: Mapping[str, str] = field(default_factory=dict)
+    believed: Mapping[tuple[str, str], Sequence[KnownPart]] = field(default_factory=dict)
+    believed_results: Mapping[tuple[str, str], str] = field(default_factory=dict)
     max_map_length: int = 1024
     data_dir: str = ""
     partitioner: Partitioner | None = None
@@ -163,7 +167,7 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
             asked = facts.requests[group.model, name]
             engine = engine_identity(asked.bridge, given.probe)
             fingerprint = pair_fingerprint(model, facts.models[group.model], dataset, asked.digest, engine)
-            known = given.known_predictions.get(fingerprint, ())
+            known = given.known_predictions.get(fingerprint) or given.believed.get((group.model, name), ())
             begun = given.begun.get((group.model, name), ())
             price = _price(given, facts, model, dataset, OPENCOMPASS if asked.bridge else NATIVE)
             pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known, begun, price)
@@ -211,7 +215,7 @@ def _known_results(given: PlanInput, splits: Sequence[SplitPair]) -> dict[tuple[
         return {}
     found = {}
     for pair in splits:
-        source = given.known_results.get(pair.evaluation_fingerprint)
+        source = given.known_results.get(pair.evaluation_fingerprint) or given.believed_results.get(pair.pair.key)
         is_inferred = given.request.mode == "all" and pair.open_parts
         if source is not None and not is_inferred:
             found[pair.pair.key] = ResultAdoption(*pair.pair.key, pair.evaluation_fingerprint, source)

@@ -1,0 +1,80 @@
+"""What OpenCompass left in a folder is taken by name when somebody names the folder, and only as far as it fits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.unsigned import ORIGIN, unsigned_parts
+from small_world import make_world
+
+
+def write(folder, name, rows):
+    path = folder / "predictions" / "m" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({str(number): {"prediction": "x"} for number in range(rows)}))
+    return path
+
+
+def ranges(folder, rows):
+    return [(part.start, part.stop) for part in unsigned_parts(folder, "m", "d", rows, "pair")]
+
+
+def test_parts_are_taken_until_a_number_is_missing(tmp_path):
+    for number, rows in enumerate((4, 4, 2)):
+        write(tmp_path, f"d_{number}", rows)
+    assert ranges(tmp_path, 10) == [(0, 4), (4, 8), (8, 10)]
+    assert ranges(tmp_path, 12) == []
+
+
+def test_the_whole_file_wins_and_a_wrong_number_of_rows_is_none(tmp_path):
+    write(tmp_path, "d_0", 10)
+    write(tmp_path, "d", 9)
+    assert ranges(tmp_path, 9) == [(0, 9)]
+    assert ranges(tmp_path, 10) == []
+
+
+def test_a_file_that_a_manifest_or_a_job_speaks_for_is_not_taken_by_name(tmp_path):
+    path = write(tmp_path, "d", 3)
+    assert ranges(tmp_path, 3) == [(0, 3)]
+    owner = tmp_path / layout.owner("m", "d")
+    owner.write_text("fingerprint")
+    assert ranges(tmp_path, 3) == []
+    owner.unlink()
+    path.with_name("d.manifest.json").write_text("{}")
+    assert ranges(tmp_path, 3) == []
+
+
+def test_a_damaged_file_is_not_taken(tmp_path):
+    write(tmp_path, "d", 3).write_text('{"0": {"predic')
+    assert ranges(tmp_path, 3) == []
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    yield from make_world(tmp_path, monkeypatch)
+
+
+@pytest.mark.process
+def test_a_folder_without_manifests_is_scored_and_viewed_as_opencompass_would(world):
+    config = world.config()
+    first, before = world.evaluate(config)
+    for manifest in first.run_dir.rglob("*.manifest.json"):
+        manifest.unlink()
+    viewed, after = world.evaluate(config, mode="viz", reuse="latest")
+    assert viewed.plan.evaluations == ()
+    assert "taken by name from the reused folder" in viewed.text
+    assert after.text.splitlines()[:3] == before.text.splitlines()[:3]
+    for manifest in first.run_dir.rglob("*.manifest.json"):
+        manifest.unlink()
+    scored, after = world.evaluate(config, mode="eval", reuse="latest")
+    assert scored.plan.shards == ()
+    assert len(scored.plan.evaluations) == 1
+    assert after.text.splitlines()[:3] == before.text.splitlines()[:3]
+    files = LocalFiles(first.run_dir)
+    signed = Manifest.from_json(files.read(layout.manifest(layout.prediction("tiny", "sums"))))
+    assert signed.details == {"origin": ORIGIN}

@@ -19,8 +19,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak \
-	lint format clean
+.PHONY: help install opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.evaluators import with_every_package
 from inference.native import Gaps, gaps, no_task
 from inference.problems import InputProblem
 from opencompass_ops.configs.bases import PACKAGE_VARIABLE, opencompass_configs
-from opencompass_ops.configs.load import load
+from opencompass_ops.configs.load import LoadedConfig, load
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "coverage.md"
@@ -50,15 +51,9 @@ def judge(configs: Path) -> list[Judged]:
     :param configs: ``opencompass/configs``.
     """
     paths = sorted(path for path in (configs / "datasets").rglob("*.py") if not _is_alias(path))
-    found = []
-    for loaded in load(paths):
-        name = loaded.path.relative_to(configs / "datasets").as_posix()
-        datasets = list(_datasets(loaded.values))
-        if loaded.error:
-            found.append(Judged(name, UNREADABLE))
-        elif datasets:
-            found.append(_judged(name, datasets))
-    return found
+    with with_every_package():
+        judged = [_judged_file(loaded, configs / "datasets") for loaded in load(paths)]
+    return [file for file in judged if file is not None]
 
 
 def table(judged: Iterable[Judged]) -> str:
@@ -106,6 +101,15 @@ def _datasets(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for key, listed in values.items():
         if key.endswith(_LISTED) and isinstance(listed, list):
             yield from (entry for entry in listed if isinstance(entry, dict) and "infer_cfg" in entry)
+
+
+def _judged_file(loaded: LoadedConfig, folder: Path) -> Judged | None:
+    """The verdict on one file; None when it defines no dataset."""
+    name = loaded.path.relative_to(folder).as_posix()
+    if loaded.error:
+        return Judged(name, UNREADABLE)
+    datasets = list(_datasets(loaded.values))
+    return _judged(name, datasets) if datasets else None
 
 
 def _judged(name: str, datasets: Iterable[dict[str, Any]]) -> Judged:

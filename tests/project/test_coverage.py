@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from inference.evaluators import package, with_every_package
 from inference.native import Gaps
+from inference.problems import InputProblem
 from scripts.coverage import BEGIN, NATIVE, UNREADABLE, Judged, _is_alias, judge, page, table
 
 SHARE = 0.30
@@ -46,3 +48,11 @@ def test_a_file_that_passes_on_a_base_defines_nothing(tmp_path):
     own.write_text("x_datasets = [dict(abbr='x')]\n")
     assert _is_alias(alias)
     assert not _is_alias(own)
+
+
+def test_what_is_native_does_not_depend_on_what_is_installed_here():
+    needs = package("no_such_package_anywhere")
+    with pytest.raises(InputProblem, match="is not installed"):
+        needs({})
+    with with_every_package():
+        needs({})

@@ -111,7 +111,8 @@ class World:
         for shard in (self.template.folder / "shards").iterdir():
             files.write(f"shards/{shard.name}", shard.read_bytes())
         planned = Plan.from_json((self.template.folder / layout.PLAN).read_bytes())
-        plan = replace(planned, run_dir=str(folder), instance=instance, max_num_workers=max_num_workers)
+        # Evaluations go where inference goes, and not where the template was planned for.
+        plan = replace(planned, run_dir=str(folder), instance=instance, max_num_workers=max_num_workers, evaluation=())
         files.write(layout.PLAN, plan.to_json())
         run = Run(self, folder)
         run.configure(**changes)

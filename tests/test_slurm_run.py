@@ -45,7 +45,8 @@ def test_the_flags_of_open_compass_evaluate_on_slurm(
     world: SmallWorld, testbed: Testbed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.rows(64)
-    assert main(["run", world.config(), "--slurm", "-p", "requeue", "--qos", "normal", "--max-num-workers", "2"]) == 0
+    flags = ["--slurm", "-p", "requeue", "--qos", "normal", "--max-num-workers", "2", "--max-partition-size", "640"]
+    assert main(["run", world.config(), *flags]) == 0
     out = capsys.readouterr().out
     assert "coverage 1/1 pairs, 64 rows predicted" in out
     assert len(re.findall(r"-infer-\S+-e1 is succeeded \(\d+ \S+\)", out)) == 2

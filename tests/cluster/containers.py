@@ -70,13 +70,22 @@ def build(repo: Path, cache: Path) -> Path:
         return archive
     cache.mkdir(parents=True, exist_ok=True)
     base = _base(cache)
-    with tempfile.TemporaryDirectory(prefix="build-", dir=cache) as scratch:
+    # A build that failed leaves its storage mounted, and its error is the one to see.
+    with tempfile.TemporaryDirectory(prefix="build-", dir=cache, ignore_cleanup_errors=True) as scratch:
         aside = Path(scratch) / "image.tar"
         _podman(Path(scratch), "import", "--quiet", str(base), "base")
         _podman(
             Path(scratch),
             *("build", "--quiet", "--file", str(repo / "inference" / "Dockerfile"), "--tag", NAME),
-            *("--build-arg", "BASE=base", "--volume", f"{packages_folder()}:{PACKAGES}:ro", str(repo)),
+            *(
+                "--build-arg",
+                "BASE=base",
+                "--build-arg",
+                "METRICS=",
+                "--volume",
+                f"{packages_folder()}:{PACKAGES}:ro",
+                str(repo),
+            ),
         )
         _podman(Path(scratch), "save", "--quiet", "--output", str(aside), NAME)
         for old in cache.glob("inference-*.tar"):

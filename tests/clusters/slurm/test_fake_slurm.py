@@ -23,19 +23,21 @@ from tests.clusters.slurm.test_remote_quoting import Recorder
 pytestmark = pytest.mark.slurm
 
 Run = Callable[..., Awaitable[Reply]]
-WAITS = 'exec {python} -c "import time; time.sleep(600)"'
+WAITS = ': > {started}; exec {python} -c "import time; time.sleep(600)"'
 _TOO_LARGE = "Requested node configuration is not available"
 OVER = ("COMPLETED", "FAILED", "CANCELLED")
 
 
 async def facts(run: Run, folder: Path, python: str) -> dict[str, Any]:
     """Live through all that can be had without faults; what was said, without ids, times and nodes' names."""
-    key = uuid.uuid4().hex[:8]
-    scripts = {"good": "exit 0", "bad": "exit 3", "missing": "no-such-program", "stopped": WAITS.format(python=python)}
+    key, started = uuid.uuid4().hex[:8], folder / "started"
+    waits = WAITS.format(started=started, python=python)
+    scripts = {"good": "exit 0", "bad": "exit 3", "missing": "no-such-program", "stopped": waits}
     ids = {}
     for name, script in scripts.items():
         ids[name] = (await run(*sbatch(folder, f"{name}.{key}", script))).out.strip()
-    await states(run, ids, lambda found: found["stopped"] == "RUNNING")
+    # RUNNING alone may be before the node has begun, and a cancel then has no signal to tell of.
+    await states(run, ids, lambda found: found["stopped"] == "RUNNING" and started.exists())
     cancelled = await run("scancel", "--quiet", ids["stopped"])
     refused = await run(*sbatch(folder, f"refused.{key}", "true", "--nodes=1", "--cpus-per-task=1", "--mem=90000G"))
     rehearsed = await run(*sbatch(folder, "opencompass-ops.test", "true", "--test-only"))

@@ -6,10 +6,10 @@ import json
 import math
 from typing import Any
 
-from inference.claim import now
 from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import metrics, result
 from inference.judging import Court
+from inference.manifests import of_result
 from inference.parts import Predictions, check_tiling, load_predictions
 from inference.problems import InputProblem
 from inference.runs import shares
@@ -95,29 +95,13 @@ def _json(content: Any) -> bytes:
 def _manifest(
     spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: Predictions, scores: Scores
 ) -> Manifest:
-    first = spec.parts[0]
-    return Manifest(
-        file=path.rsplit("/", 1)[-1],
-        sha256=codec.digest_bytes(body),
-        model=spec.model_abbr,
-        dataset=first.dataset_abbr,
-        shard=spec.id,
-        token=token,
-        start=0,
-        stop=first.total,
-        total=first.total,
-        count=first.total,
-        fingerprint=spec.evaluation_fingerprint,
-        pair_fingerprint=first.pair_fingerprint,
-        weights_id=spec.weights_id,
-        created_at=now(),
-        details={
-            "metrics": _metrics(first.dataset_abbr, scores),
-            "health": _health(predictions, scores),
-            "samples_sha256": codec.digest_bytes(samples),
-            **({UNANSWERED: scores.unanswered} if scores.unanswered else {}),
-        },
-    )
+    details = {
+        "metrics": _metrics(spec.parts[0].dataset_abbr, scores),
+        "health": _health(predictions, scores),
+        "samples_sha256": codec.digest_bytes(samples),
+        **({UNANSWERED: scores.unanswered} if scores.unanswered else {}),
+    }
+    return of_result(spec, token, path.rsplit("/", 1)[-1], body, details)
 
 
 def _samples(rows: Rows, scores: Scores) -> bytes:

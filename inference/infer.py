@@ -9,16 +9,15 @@ from dataclasses import asdict
 from typing import Any
 
 from inference import journal
-from inference.claim import now
 from inference.heartbeat import Progress
 from inference.identity import weights_identity
+from inference.manifests import of_part
 from inference.problems import InputProblem
 from inference.startup import import_work
 from inference.timing import Timing
-from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract import layout
 from opencompass_ops.contract.evidence import part_problem
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
 Launch = Callable[[Sequence[Part]], None]
@@ -91,30 +90,12 @@ def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str, timin
     entries = {str(item): answers[item].entry for item in range(part.count)}
     body = journal.to_bytes(json.dumps(entries, indent=4, ensure_ascii=False))
     path = layout.prediction(spec.model_abbr, part.name)
-    details: dict[str, Any] = {"truncated": sum(answer.truncated for answer in answers.values())}
+    details: dict[str, Any] = {
+        "truncated": sum(answer.truncated for answer in answers.values()),
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
+    }
     if timing is not None:
         details["timing"] = asdict(timing)
     files.write(path, body)
-    files.write(layout.manifest(path), _manifest(spec, part, token, body, details).to_json())
+    files.write(layout.manifest(path), of_part(spec, part, token, body, details).to_json())
     journal.remove(files, spec.model_abbr, part)
-
-
-def _manifest(spec: ShardSpec, part: Part, token: str, body: bytes, details: dict[str, Any]) -> Manifest:
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers")}
-    return Manifest(
-        file=f"{part.name}.json",
-        sha256=codec.digest_bytes(body),
-        model=spec.model_abbr,
-        dataset=part.dataset_abbr,
-        shard=spec.id,
-        token=token,
-        start=part.start,
-        stop=part.stop,
-        total=part.total,
-        count=part.count,
-        fingerprint=part.fingerprint,
-        pair_fingerprint=part.pair_fingerprint,
-        weights_id=spec.weights_id,
-        created_at=now(),
-        details=details | {"versions": versions},
-    )

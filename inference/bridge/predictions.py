@@ -21,15 +21,14 @@ from inference.bridge.process import (
     task_environment,
 )
 from inference.bridge.workplace import open_workplace
-from inference.claim import now
 from inference.heartbeat import Progress
 from inference.identity import bridged_identity
 from inference.infer import unanswered
 from inference.journal import to_bytes
+from inference.manifests import of_part
 from inference.problems import InputProblem
-from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
 READY = "Starting inference process"
@@ -159,23 +158,8 @@ def _finish(files: LocalFiles, spec: ShardSpec, part: Part, token: str, version:
     if list(found) != [str(number) for number in range(part.count)]:
         ordered = {str(number): found[str(number)] for number in range(part.count)}
         files.write(path, to_bytes(json.dumps(ordered, indent=4, ensure_ascii=False)))
-    manifest = Manifest(
-        file=f"{part.name}.json",
-        sha256=codec.digest_bytes(files.read(path)),
-        model=spec.model_abbr,
-        dataset=part.dataset_abbr,
-        shard=spec.id,
-        token=token,
-        start=part.start,
-        stop=part.stop,
-        total=part.total,
-        count=part.count,
-        fingerprint=part.fingerprint,
-        pair_fingerprint=part.pair_fingerprint,
-        weights_id=spec.weights_id,
-        created_at=now(),
-        details={"engine": spec.engine, "versions": {"opencompass": version}},
-    )
+    details = {"engine": spec.engine, "versions": {"opencompass": version}}
+    manifest = of_part(spec, part, token, files.read(path), details)
     files.write(layout.manifest(path), manifest.to_json())
     journal = files.path(layout.journal(spec.model_abbr, part.name))
     for leftover in (journal, journal.with_suffix(".json"), files.path(layout.owner(spec.model_abbr, part.name))):

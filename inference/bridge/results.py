@@ -21,13 +21,12 @@ from inference.bridge.process import (
     task_environment,
 )
 from inference.bridge.workplace import open_workplace
-from inference.claim import now
 from inference.heartbeat import Progress
 from inference.journal import to_bytes
+from inference.manifests import of_result
 from inference.parts import check_tiling, load_predictions
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import DUMP_DETAILS, ShardSpec
 
 
@@ -76,28 +75,12 @@ def _publish(files: LocalFiles, spec: ShardSpec, token: str, made: Path, version
         if other != made and other.name.startswith(f"{dataset}_") and other.suffix == ".json":
             shutil.copyfile(other, files.target(str(Path(path).with_name(other.name))))
     files.write(path, body)
-    first = spec.parts[0]
-    manifest = Manifest(
-        file=made.name,
-        sha256=codec.digest_bytes(body),
-        model=spec.model_abbr,
-        dataset=dataset,
-        shard=spec.id,
-        token=token,
-        start=0,
-        stop=first.total,
-        total=first.total,
-        count=first.total,
-        fingerprint=spec.evaluation_fingerprint,
-        pair_fingerprint=first.pair_fingerprint,
-        weights_id=spec.weights_id,
-        created_at=now(),
-        details={
-            "engine": spec.engine,
-            "versions": {"opencompass": version},
-            **({"samples_sha256": codec.digest_bytes(samples)} if samples else {}),
-        },
-    )
+    details = {
+        "engine": spec.engine,
+        "versions": {"opencompass": version},
+        **({"samples_sha256": codec.digest_bytes(samples)} if samples else {}),
+    }
+    manifest = of_result(spec, token, made.name, body, details)
     files.write(layout.manifest(path), manifest.to_json())
 
 

@@ -33,7 +33,7 @@ from opencompass_ops.planning.params import in_vain
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage
-from opencompass_ops.planning.table import LATEST
+from opencompass_ops.planning.table.place import LATEST
 from opencompass_ops.preview import commands
 from opencompass_ops.probing import probe
 from opencompass_ops.publishing import requested

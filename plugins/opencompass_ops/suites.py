@@ -18,7 +18,7 @@ from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError, InputError
 from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, Parameter, is_said
-from opencompass_ops.planning.table import HOW, OPEN, RESOURCES, WHERE
+from opencompass_ops.planning.table.headings import HOW, OPEN, RESOURCES, WHERE
 
 DRAFT = "draft"
 """The version that is the suite's config as it stands now."""

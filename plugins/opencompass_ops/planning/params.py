@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opencompass_ops.planning.parameter import OVERRIDE_FIELDS, Parameter, nearest
-from opencompass_ops.planning.table import PARAMETERS, RESOURCES
+from opencompass_ops.planning.table import PARAMETERS
+from opencompass_ops.planning.table.headings import RESOURCES
 
 __all__ = [
     "BY_NAME",

@@ -1,0 +1,123 @@
+"""How a run is done: shown, split, tried again, written down."""
+
+from __future__ import annotations
+
+from opencompass_ops.planning.parameter import Parameter
+from opencompass_ops.planning.table.headings import HOW
+
+CONDUCT = (
+    Parameter(
+        "dry_run",
+        "boolean",
+        "Dry run",
+        "Plan and show the plan; start nothing.",
+        HOW,
+        default=False,
+        flags=("--dry-run",),
+    ),
+    Parameter(
+        "debug",
+        "boolean",
+        "Debug",
+        "One job at a time with full output.",
+        HOW,
+        default=False,
+        flags=("--debug",),
+    ),
+    Parameter(
+        "config_verbose",
+        "boolean",
+        "Print the config",
+        "Show the resolved config before the plan, secrets masked.",
+        HOW,
+        default=False,
+        flags=("--config-verbose",),
+    ),
+    Parameter(
+        "retry",
+        "integer",
+        "Retries",
+        "How often a failed job is tried again, after its first try.",
+        HOW,
+        default=2,
+        flags=("--retry",),
+        minimum=0,
+        maximum=10,
+    ),
+    Parameter(
+        "accelerator",
+        "string",
+        "Accelerator",
+        "vllm or lmdeploy: run Hugging Face models with it, through the bridge to OpenCompass. Empty: as configured.",
+        HOW,
+        flags=("-a", "--accelerator"),
+        choices=("vllm", "lmdeploy"),
+    ),
+    Parameter(
+        "max_partition_size",
+        "integer",
+        "Partition size",
+        "Split by size instead: no job above this cost (rows times 20 for generation, times the number of labels for "
+        "ranking). Empty: split by expected time.",
+        HOW,
+        flags=("--max-partition-size",),
+        minimum=1,
+    ),
+    Parameter(
+        "target_minutes",
+        "integer",
+        "Minutes to aim at",
+        "Split the work into jobs that are expected to take no longer, their model's load included, as long as each "
+        "works longer than it loads. Empty: half an hour, or more for models that load long.",
+        HOW,
+        flags=("--target-minutes",),
+        minimum=1,
+    ),
+    Parameter(
+        "gen_task_coef",
+        "integer",
+        "Cost of a generated row",
+        "Split by size, and count a row of generation as so much. Empty: 20.",
+        HOW,
+        flags=("--gen-task-coef",),
+        minimum=1,
+    ),
+    Parameter(
+        "dump_eval_details",
+        "boolean",
+        "Details in results",
+        "Keep every item's prediction and reference in the result files; the flag takes the word false.",
+        HOW,
+        default=True,
+        flags=("--dump-eval-details",),
+    ),
+    Parameter(
+        "dump_res_length",
+        "boolean",
+        "Lengths in predictions",
+        "Say of each answer that is generated how many tokens it and its prompt have.",
+        HOW,
+        default=False,
+        flags=("--dump-res-length",),
+    ),
+    Parameter(
+        "station_path",
+        "string",
+        "Results station",
+        "Folder that also gets every score as DATASET/MODEL.json, as OpenCompass's station has it.",
+        HOW,
+        flags=(
+            "-sp",
+            "--station-path",
+        ),
+    ),
+    Parameter(
+        "station_overwrite",
+        "boolean",
+        "Overwrite station",
+        "Replace files of the station that exist.",
+        HOW,
+        default=False,
+        flags=("--station-overwrite",),
+    ),
+)

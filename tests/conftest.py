@@ -11,6 +11,7 @@ from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packag
 from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sessionfinish
 from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
+from postgres import postgres, postgres_url
 from soak_table import record, soak_table
 
 # fixtures and hooks
@@ -21,6 +22,8 @@ __all__ = [
     "opencompass_package",
     "opencompass_python",
     "opencompass_wheel",
+    "postgres",
+    "postgres_url",
     "pytest_addoption",
     "pytest_runtest_makereport",
     "pytest_sessionfinish",

@@ -12,7 +12,7 @@ import pytest
 from cluster import containers, packages
 from cluster.blueprint import Options
 from cluster.containers import InferenceImage
-from cluster.packages import Verdict
+from cluster.packages import Host, Verdict
 from cluster.testbed import Testbed, sweep
 from opencompass_ops.clusters.processes import ProcessId
 
@@ -28,9 +28,12 @@ def slurm_packages() -> None:
     provide(packages.SLURM)
 
 
-def provide(needed: Mapping[str, tuple[str, ...]]) -> None:
-    """See to it that these packages are there, or end the test with the reason why they are not."""
-    decision = packages.decide(packages.look(needed))
+def provide(needed: Mapping[str, tuple[str, ...]], host: Host | None = None) -> None:
+    """See to it that these packages are there, or end the test with the reason why they are not.
+
+    :param host: what counts of this host; as it is where Slurm is concerned when left out.
+    """
+    decision = packages.decide(host or packages.look(needed))
     if decision.verdict is Verdict.SKIP:
         pytest.skip(decision.reason)
     if decision.verdict is Verdict.FAIL:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedShard
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, INFER, Part, ShardSpec
-from opencompass_ops.results.engine import open_engine
 from opencompass_ops.results.store import Store
 
-POSTGRES = "OPENCOMPASS_OPS_TEST_POSTGRES_URL"
 STAMP = "20261121_120000"
 CREATED = "2026-11-21T12:30:00+00:00"
 
@@ -154,18 +150,7 @@ def store(tmp_path):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
-    """An empty database of each kind; PostgreSQL where one is given."""
+    """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/results.db"
-    if POSTGRES not in os.environ:
-        pytest.skip(f"${POSTGRES} is not set; start a PostgreSQL and name its empty database there")
-    _drop_tables(os.environ[POSTGRES])
-    return os.environ[POSTGRES]
-
-
-def _drop_tables(url):
-    engine = open_engine(url)
-    with engine.begin() as connection:
-        for table in ("sample", "score", "prediction", "run", "schema_version"):
-            connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
-    engine.dispose()
+    return request.getfixturevalue("postgres_url")

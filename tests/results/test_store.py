@@ -1,4 +1,4 @@
-"""The database, on SQLite and (where a URL is given) on a real PostgreSQL."""
+"""The database, on SQLite and on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -205,8 +205,6 @@ def test_a_migration_that_fails_leaves_the_old_schema(url, monkeypatch):
     ],
 )
 def test_a_database_that_cannot_be_opened_is_named_without_its_password(bad, says):
-    if bad.startswith("postgresql+psycopg"):
-        pytest.importorskip("psycopg", reason="psycopg is not installed")
     with pytest.raises(OpsError, match=says) as caught:
         Store.open(bad)
     assert "s3cr3t@" not in str(caught.value)
@@ -232,7 +230,6 @@ def test_the_default_database_follows_the_environment(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 def test_a_connection_of_airflow_needs_no_driver_in_its_url(scheme):
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
     assert engine.open_engine(f"{scheme}://ops@host/db").url.drivername == "postgresql+psycopg"
 
 

@@ -63,10 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     add_arguments(doctor, OF_CLUSTER)
     doctor.set_defaults(command=_doctor)
     checkpoints = commands.add_parser("checkpoints", help="which checkpoints were evaluated, and how far")
+    checkpoints.add_argument("--series", help="only this training run")
     checkpoints.set_defaults(command=_checkpoints)
     leaderboard = commands.add_parser("leaderboard", help="the stored scores, best first")
     leaderboard.add_argument("--dataset", help="only this dataset")
     leaderboard.add_argument("--metric", help="only this metric")
+    leaderboard.add_argument("--series", help="only checkpoints of this training run")
     leaderboard.add_argument("--rows", type=int, default=50, help="at most so many rows (default 50)")
     leaderboard.set_defaults(command=_leaderboard)
     config_commands.add_commands(commands)
@@ -156,11 +158,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if is_well else 1
 
 
-def _checkpoints(_: argparse.Namespace) -> int:
+def _checkpoints(arguments: argparse.Namespace) -> int:
     from opencompass_ops.results.store import Store, default_url
     from opencompass_ops.results.views import checkpoints_table
 
-    print(checkpoints_table(Store.open(default_url()).checkpoints()))
+    print(checkpoints_table(Store.open(default_url()).checkpoints(arguments.series)))
     return 0
 
 
@@ -169,7 +171,8 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
     from opencompass_ops.results.views import leaderboard_table
 
     store = Store.open(default_url())
-    rows = store.leaderboard(dataset=arguments.dataset, metric=arguments.metric, limit=arguments.rows)
+    wanted = {"dataset": arguments.dataset, "metric": arguments.metric, "series": arguments.series}
+    rows = store.leaderboard(**wanted, limit=arguments.rows)
     print(leaderboard_table(rows))
     return 0
 

@@ -166,3 +166,9 @@ def test_an_evaluators_error_is_no_score(store, make_run):
     done = ingest(store, run.files, run.plan)
     assert done.scores == 3
     assert "no judge" in done.damaged[0]
+
+
+def test_scores_know_their_series(store, make_run):
+    run = make_run().fill()
+    ingest(store, run.files, run.plan)
+    assert [(row.series, row.step, row.origin) for row in store.checkpoints()] == [("tiny", 0, ""), ("tiny", 500, "")]

@@ -12,8 +12,9 @@ from PIL import Image
 
 from opencompass_ops.results import plots
 from opencompass_ops.results.findings import examine
-from opencompass_ops.results.plots import Point, render, series_names
+from opencompass_ops.results.plots import Point, render
 from opencompass_ops.results.scores import scores_of
+from opencompass_ops.results.series import series_names
 
 
 def point(series="tiny", step=0, dataset="sum", value=50.0, bars=True, **changes):

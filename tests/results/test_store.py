@@ -118,6 +118,27 @@ def test_checkpoints_come_in_order_of_steps_with_their_datasets(opened):
     ]
 
 
+def test_boards_checkpoints_and_histories_can_be_of_one_series(opened):
+    of_a = replace(SCORE, series="a")
+    record(opened, of_a, replace(SCORE, model="other", series="b"), replace(of_a, model="m2", weights_id="w2", step=9))
+    assert {row.model for row in opened.leaderboard(series="a")} == {"m", "m2"}
+    assert [(row.series, row.step, row.model) for row in opened.checkpoints("a")] == [("a", 9, "m2"), ("a", 500, "m")]
+    assert [row.model for row in opened.history(series="a")] == ["m2", "m"]
+    assert {row.series for row in opened.checkpoints()} == {"a", "b"}
+
+
+def test_scores_of_an_older_schema_belong_to_no_series(url, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr("opencompass_ops.results.migrations.MIGRATIONS", MIGRATIONS[:2])
+        Store.open(url).close()
+    with engine.open_engine(url).begin() as connection:
+        connection.execute(text("INSERT INTO run VALUES ('/r', 's', 'c', 'f', 'all', 'complete', 1, 1, '', '')"))
+        values = "'/r', 'm', 'd', 'accuracy', 50, NULL, 4, '', 'gen', NULL, 'e', 'w', '/p', ''"
+        connection.execute(text(f"INSERT INTO score VALUES ({values})"))
+    with Store.open(url) as opened:
+        assert [(row.series, row.origin) for row in opened.leaderboard()] == [("", "")]
+
+
 def test_a_history_holds_a_series_by_step_and_takes_wildcards_literally(opened):
     record(opened, *(replace(SCORE, model=f"a_b-{step}", step=step) for step in (20, 3)), replace(SCORE, model="axb-1"))
     assert [row.step for row in opened.history("a_b", dataset="d", metric="accuracy")] == [3, 20]

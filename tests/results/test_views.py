@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from opencompass_ops.results.rows import CheckpointRow, ScoreRow
+from opencompass_ops.results.rows import IMPORTED, CheckpointRow, ScoreRow
 from opencompass_ops.results.views import NOTHING, checkpoints_table, leaderboard_table
 
 WHEN = "2026-11-21T12:30:00+00:00"
@@ -24,14 +24,14 @@ def test_the_leaderboard_numbers_the_places_of_each_board():
 
 def test_checkpoints_show_step_weights_and_datasets():
     rows = [
-        CheckpointRow("m", 500, "sha256:0123456789abcdef", WHEN, ("d", "e")),
-        CheckpointRow("n", None, "", WHEN, ()),
+        CheckpointRow("m-500", 500, "sha256:0123456789abcdef", WHEN, ("d", "e"), "m"),
+        CheckpointRow("n", None, "", WHEN, (), origin=IMPORTED),
     ]
     assert checkpoints_table(rows).splitlines() == [
-        "model      step  weights       last evaluated           datasets",
-        "-------  ------  ------------  -----------------------  ----------",
-        "m           500  0123456789ab  2026-11-21 12:30:00 UTC  d, e",
-        "n             -  -             2026-11-21 12:30:00 UTC",
+        "series      step  model    weights       last evaluated                     datasets",
+        "--------  ------  -------  ------------  ---------------------------------  ----------",
+        "m            500  m-500    0123456789ab  2026-11-21 12:30:00 UTC            d, e",
+        "n              -  n        -             2026-11-21 12:30:00 UTC, imported",
     ]
 
 

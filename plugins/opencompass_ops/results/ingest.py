@@ -13,6 +13,7 @@ from opencompass_ops.results.coverage import Coverage, cover
 from opencompass_ops.results.findings import PairFinding, PartFinding, examine
 from opencompass_ops.results.rows import PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
 from opencompass_ops.results.scores import scores_of_pair
+from opencompass_ops.results.series import series_of
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.timings import timings_of
 
@@ -104,7 +105,7 @@ def _score_rows(files: LocalFiles, plan: Plan, finding: PairFinding) -> tuple[Sc
     manifest = finding.result.manifest
     if manifest is None:
         return ()
-    weights = {model.abbr: model.weights_id for model in plan.models}
+    weights, series = {model.abbr: model.weights_id for model in plan.models}, series_of(plan)
     return tuple(
         ScoreRow(
             run_dir=_run_dir(files),
@@ -121,6 +122,7 @@ def _score_rows(files: LocalFiles, plan: Plan, finding: PairFinding) -> tuple[Sc
             weights_id=manifest.weights_id or weights.get(score.model, ""),
             path=_absolute(files, finding.result.path),
             created_at=_utc(manifest.created_at, plan),
+            series=series[score.model],
         )
         for score in scores_of_pair(plan, finding)
     )

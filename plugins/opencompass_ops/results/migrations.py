@@ -47,6 +47,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (token, part))""",
         "CREATE INDEX ix_timing_created_at ON timing (created_at)",
     ),
+    (
+        "ALTER TABLE score ADD COLUMN series TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE score ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX ix_score_series ON score (series)",
+    ),
 )
 
 

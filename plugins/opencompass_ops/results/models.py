@@ -65,6 +65,8 @@ score = Table(
     Column("weights_id", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("created_at", Text, nullable=False),
+    Column("series", Text, nullable=False, index=True),
+    Column("origin", Text, nullable=False),
 )
 
 sample = Table(

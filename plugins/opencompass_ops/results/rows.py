@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IMPORTED = "opencompass"
+"""Origin of scores that were read from folders that OpenCompass wrote."""
+
 
 @dataclass(frozen=True)
 class KnownPrediction:
@@ -73,6 +76,8 @@ class ScoreRow:
     :param version: first six digits of OpenCompass's prompt hash.
     :param step: training step of the model, None when unknown.
     :param path: absolute path of the result file.
+    :param series: the training run that the model is a checkpoint of, or the model's own name.
+    :param origin: "" of our own runs; :data:`IMPORTED` where nothing tells which weights were scored.
     """
 
     run_dir: str
@@ -89,6 +94,8 @@ class ScoreRow:
     weights_id: str
     path: str
     created_at: str
+    series: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,7 @@ class CheckpointRow:
     """One set of weights that has scores.
 
     :param last_evaluated: ISO 8601, UTC.
+    :param series: see :class:`ScoreRow`; so is ``origin``.
     """
 
     model: str
@@ -161,3 +169,5 @@ class CheckpointRow:
     weights_id: str
     last_evaluated: str
     datasets: tuple[str, ...]
+    series: str = ""
+    origin: str = ""

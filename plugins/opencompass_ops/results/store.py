@@ -128,7 +128,9 @@ class Store:
                     found[fingerprint] = path
         return found
 
-    def leaderboard(self, dataset: str | None = None, metric: str | None = None, limit: int = 20) -> list[ScoreRow]:
+    def leaderboard(
+        self, dataset: str | None = None, metric: str | None = None, limit: int = 20, series: str | None = None
+    ) -> list[ScoreRow]:
         """The best scores of each dataset, version and metric, best first.
 
         One row per set of weights: the one over most samples, of those the newest, so that a quick
@@ -140,8 +142,7 @@ class Store:
         board = (table.c.dataset, table.c.version, table.c.mode, table.c.metric)
         order = (table.c.n.desc(), table.c.created_at.desc(), table.c.run_dir.desc())
         query = select(table, _number((*board, table.c.model, table.c.weights_id), order).label("age"))
-        for column, wanted in ((table.c.dataset, dataset), (table.c.metric, metric)):
-            query = query if wanted is None else query.where(column == wanted)
+        query = _where(query, dataset=dataset, metric=metric, series=series)
         newest = query.subquery()
         c = newest.c
         place = _number((c.dataset, c.version, c.mode, c.metric), (c.value.desc(), c.model)).label("place")
@@ -151,27 +152,27 @@ class Store:
         r = ranked.c
         return self._scores(top.order_by(r.dataset, r.version, r.mode, r.metric, r.place))
 
-    def checkpoints(self) -> list[CheckpointRow]:
-        """Every set of weights that has scores, by model name and step."""
+    def checkpoints(self, series: str | None = None) -> list[CheckpointRow]:
+        """Every set of weights that has scores, by series, model name and step."""
         c = models.score.c
-        keys = (c.model, c.step, c.weights_id)
-        last = func.max(c.created_at)
-        query = select(*keys, c.dataset, last).group_by(*keys, c.dataset).order_by(*keys, c.dataset)
-        groups: dict[tuple[str, int | None, str], list[tuple[str, str]]] = {}
-        for model, step, weights_id, dataset, when in self._rows(query):
-            groups.setdefault((model, step, weights_id), []).append((dataset, when))
+        keys = (c.model, c.step, c.weights_id, c.series, c.origin)
+        query = select(*keys, c.dataset, func.max(c.created_at)).group_by(*keys, c.dataset).order_by(*keys, c.dataset)
+        groups: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+        for *key, dataset, when in self._rows(_where(query, series=series)):
+            groups.setdefault(tuple(key), []).append((dataset, when))
         rows = [
-            CheckpointRow(*key, max(when for _, when in seen), tuple(name for name, _ in seen))
+            CheckpointRow(*key[:3], max(when for _, when in seen), tuple(name for name, _ in seen), *key[3:])
             for key, seen in groups.items()
         ]
-        return sorted(rows, key=lambda row: (row.model, row.step is None, row.step or 0, row.last_evaluated))
+        return sorted(rows, key=_by_series)
 
-    def history(self, prefix: str = "", dataset: str | None = None, metric: str | None = None) -> list[ScoreRow]:
+    def history(
+        self, prefix: str = "", dataset: str | None = None, metric: str | None = None, series: str | None = None
+    ) -> list[ScoreRow]:
         """Every score of the models whose name begins with ``prefix``, by dataset, metric, step and time."""
         c = models.score.c
         query = select(models.score).where(c.model.startswith(prefix, autoescape=True))
-        for column, wanted in ((c.dataset, dataset), (c.metric, metric)):
-            query = query if wanted is None else query.where(column == wanted)
+        query = _where(query, dataset=dataset, metric=metric, series=series)
         return self._scores(query.order_by(c.dataset, c.metric, func.coalesce(c.step, -1), c.created_at, c.model))
 
     def samples(self, evaluation_fingerprint: str) -> list[SampleRow]:
@@ -211,6 +212,23 @@ def _upsert(connection: Connection, table: Table, rows: Sequence[object]) -> Non
     changed = {name: statement.excluded[name] for name in names if name not in keys}
     upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
     connection.execute(upsert, [{name: getattr(row, name) for name in names} for row in rows])
+
+
+def _where(query: Select[Any], **wanted: str | None) -> Select[Any]:
+    """Only the scores whose columns have these values; None for any."""
+    for name, value in wanted.items():
+        query = query if value is None else query.where(models.score.c[name] == value)
+    return query
+
+
+def _by_series(row: CheckpointRow) -> tuple[Any, ...]:
+    return (
+        row.series or row.model,
+        row.model if row.step is None else "",
+        row.step or 0,
+        row.model,
+        row.last_evaluated,
+    )
 
 
 def _number(partition: tuple[Any, ...], order: tuple[Any, ...]) -> Any:

@@ -29,7 +29,7 @@ def checkpoints_table(rows: Sequence[CheckpointRow]) -> str:
     """
     if not rows:
         return NOTHING
-    header = ("model", "step", "weights", "last evaluated", "datasets")
+    header = ("series", "step", "model", "weights", "last evaluated", "datasets")
     return _table(header, [_checkpoint(row) for row in rows])
 
 
@@ -42,20 +42,22 @@ def _place(rows: Sequence[ScoreRow], index: int) -> tuple[str, str, str, str]:
 
 def _score(row: ScoreRow) -> tuple[str, ...]:
     error = "-" if row.stderr is None else f"{row.stderr:.2f}"
-    return row.model, _step(row.step), f"{row.value:.2f}", error, str(row.n), _when(row.created_at)
+    return row.model, _step(row.step), f"{row.value:.2f}", error, str(row.n), _when(row.created_at, row.origin)
 
 
 def _checkpoint(row: CheckpointRow) -> tuple[str, ...]:
     weights = row.weights_id.rpartition(":")[2][:12]
-    return row.model, _step(row.step), weights or "-", _when(row.last_evaluated), ", ".join(row.datasets)
+    when = _when(row.last_evaluated, row.origin)
+    return row.series or row.model, _step(row.step), row.model, weights or "-", when, ", ".join(row.datasets)
 
 
 def _step(step: int | None) -> str:
     return "-" if step is None else str(step)
 
 
-def _when(moment: str) -> str:
-    return moment.replace("T", " ").removesuffix("+00:00") + " UTC"
+def _when(moment: str, origin: str) -> str:
+    """In UTC, and whether the scores came from somebody else's folder."""
+    return moment.replace("T", " ").removesuffix("+00:00") + " UTC" + (", imported" if origin else "")
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -161,8 +161,8 @@ class Store:
         for *key, dataset, when in self._rows(_where(query, series=series)):
             groups.setdefault(tuple(key), []).append((dataset, when))
         rows = [
-            CheckpointRow(*key[:3], max(when for _, when in seen), tuple(name for name, _ in seen), *key[3:])
-            for key, seen in groups.items()
+            CheckpointRow(model, step, weights, max(when for _, when in seen), tuple(name for name, _ in seen), *whose)
+            for (model, step, weights, *whose), seen in groups.items()
         ]
         return sorted(rows, key=_by_series)
 

@@ -13,6 +13,7 @@ from typing import Any
 from inference.problems import InputProblem
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import OPENCOMPASS, ShardSpec
 
 FULL_LIMIT = 4 << 30
 """Bytes up to which all weights are read; above, the quick identity must do."""
@@ -74,6 +75,22 @@ def bridged_identity(model_cfg: dict[str, Any], cache_dir: str = "") -> tuple[st
         "+".join(weights) or said,
         tokenizer_identity(tokens) if tokens is not None and has_tokenizer else said,
     )
+
+
+def refuse_changed_weights(spec: ShardSpec) -> None:
+    """Answer nothing with other weights than those that were planned.
+
+    :param spec: its model's folders absolute.
+    :raises InputProblem: the checkpoint is another one, or gone.
+    """
+    if not spec.weights_id:
+        return
+    found = bridged_identity(spec.model)[0] if spec.engine == OPENCOMPASS else weights_identity(spec.model["path"])
+    if found != spec.weights_id:
+        raise InputProblem(
+            f"model {spec.model_abbr}: the checkpoint at {spec.model.get('path')} changed since the plan "
+            f"(weights {found[:19]}, planned {spec.weights_id[:19]}); plan again to evaluate the new one"
+        )
 
 
 def _there(key: str, path: str) -> Path | None:

@@ -10,9 +10,8 @@ from typing import Any
 
 from inference import journal
 from inference.heartbeat import Progress
-from inference.identity import weights_identity
+from inference.identity import refuse_changed_weights
 from inference.manifests import of_part
-from inference.problems import InputProblem
 from inference.startup import import_work
 from inference.timing import Timing
 from opencompass_ops.contract import layout
@@ -37,7 +36,7 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, la
     print(f"{len(wanted)} of {len(spec.parts)} parts to answer", flush=True)
     if not wanted:
         return
-    _check_weights(spec)
+    refuse_changed_weights(spec)
     for part in wanted:
         journal.repair(files, spec.model_abbr, part)
 
@@ -60,17 +59,6 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, la
 def unanswered(files: LocalFiles, spec: ShardSpec) -> list[Part]:
     """The shard's parts without a good prediction file."""
     return [part for part in spec.parts if part_problem(files, spec.model_abbr, part)]
-
-
-def _check_weights(spec: ShardSpec) -> None:
-    if not spec.weights_id:
-        return
-    found = weights_identity(spec.model["path"], "")
-    if found != spec.weights_id:
-        raise InputProblem(
-            f"model {spec.model_abbr}: the checkpoint at {spec.model['path']} changed since the plan "
-            f"(weights {found[:19]}, planned {spec.weights_id[:19]}); plan again to evaluate the new one"
-        )
 
 
 def is_answered(files: LocalFiles, spec: ShardSpec, part: Part) -> bool:

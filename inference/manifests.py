@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from inference.claim import now
-from opencompass_ops.contract import codec
+from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 
@@ -17,7 +18,7 @@ def of_part(spec: ShardSpec, part: Part, token: str, body: bytes, details: dict[
     :param body: the file's content.
     """
     return Manifest(
-        file=f"{part.name}.json",
+        file=posixpath.basename(layout.prediction(spec.model_abbr, part.name)),
         sha256=codec.digest_bytes(body),
         model=spec.model_abbr,
         dataset=part.dataset_abbr,

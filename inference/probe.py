@@ -55,7 +55,7 @@ def probe(request: ProbeRequest) -> ProbeReport:
     can do is said of each pair; rows of a dataset that it must load are not counted here.
     """
     cache_dir = os.path.expanduser(request.cache_dir)  # noqa: PTH111  # of whoever runs the probe; "" stays ""
-    models = tuple(_model(model, request.data_dir, cache_dir) for model in request.models)
+    models = tuple(_model(model, request, cache_dir) for model in request.models)
     digests = _Digests()
     datasets, requests = [], []
     for config in request.datasets:
@@ -84,28 +84,37 @@ def _bridged(request: ProbeRequest) -> ProbeReport:
     return probe_rows(request)
 
 
-def _model(model_cfg: dict[str, Any], data_dir: str, cache_dir: str) -> ModelProbe:
+def _model(model_cfg: dict[str, Any], request: ProbeRequest, cache_dir: str) -> ModelProbe:
     abbr = str(model_cfg.get("abbr", "?"))
     try:
         check_model_sizes(model_cfg)
         model_scoring_gap(model_cfg)
         gap = model_gap(model_cfg)
-        if gap:
-            identities = bridged_identity(located_if_there(model_cfg, data_dir), cache_dir)
-            return ModelProbe(abbr, *identities, bridge=gap)
-        config = located(model_cfg, data_dir)
-        folder = local_model(config.get("path"))
-        problem = model_problem(folder)
-        if problem:
-            raise InputProblem(problem)
-        return ModelProbe(
-            abbr=abbr,
-            weights_id=weights_identity(folder, cache_dir),
-            tokenizer_id=tokenizer_identity(config.get("tokenizer_path") or folder),
-            weights_bytes=weights_size(folder),
-        )
+        try:
+            return _checkpoint(abbr, model_cfg, request.data_dir, cache_dir, gap)
+        except (InputProblem, OSError):
+            if request.weights_may_be_gone:
+                return ModelProbe(abbr, bridge=gap)
+            raise
     except Exception as error:  # the process's edge: whatever one model's config provokes stands in its entry
         return ModelProbe(abbr=abbr, error=f"model {abbr}: {_told(error)}")
+
+
+def _checkpoint(abbr: str, model_cfg: dict[str, Any], data_dir: str, cache_dir: str, gap: str) -> ModelProbe:
+    if gap:
+        identities = bridged_identity(located_if_there(model_cfg, data_dir), cache_dir)
+        return ModelProbe(abbr, *identities, bridge=gap)
+    config = located(model_cfg, data_dir)
+    folder = local_model(config.get("path"))
+    problem = model_problem(folder)
+    if problem:
+        raise InputProblem(problem)
+    return ModelProbe(
+        abbr=abbr,
+        weights_id=weights_identity(folder, cache_dir),
+        tokenizer_id=tokenizer_identity(config.get("tokenizer_path") or folder),
+        weights_bytes=weights_size(folder),
+    )
 
 
 def _dataset(

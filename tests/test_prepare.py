@@ -45,7 +45,10 @@ CONFIGS = {
         "share an abbr: tiny (2 times)",
     ),
     "a model outside": ([("abbr='tiny'", "abbr='../x'")], "models[0]: abbr '../x' cannot be a file name"),
-    "a dataset in a folder": ([("abbr='sums'", "abbr='a/b'")], "datasets[0]: abbr 'a/b' cannot be a file name"),
+    "a dataset in the folder above": (
+        [("abbr='sums'", "abbr='a/../b'")],
+        "datasets[0]: abbr 'a/../b' cannot be a file name",
+    ),
     "a variable that is not set": (
         [("models = [", "import os\nos.environ['NOPE']\nmodels = [")],
         ":2: KeyError: 'NOPE'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.errors import PlanError
+from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.prepare import Prepared
 from opencompass_ops.runner import run_plan
 from small_world import SmallWorld, make_world
@@ -201,3 +202,52 @@ def test_a_run_directory_with_live_jobs_is_not_planned_again(world: SmallWorld):
     later = world.prepare(config, run_dir=first.run_dir)
     assert jobs(later) == (0, 0)
     assert later.run_dir == first.run_dir
+
+
+def test_scores_are_shown_when_the_checkpoint_is_gone_and_not_when_another_one_is_meant(world: SmallWorld):
+    config = world.config()
+    first, before = world.evaluate(config)
+    shutil.rmtree(world.folder / "tiny")
+    viewed, after = world.evaluate(config, mode="viz", reuse="latest")
+    assert viewed.run_dir == first.run_dir
+    assert (after.table, after.failures) == (before.table, ())
+    _, again = world.evaluate(config, mode="viz", reuse="latest")  # what the folder knows is not forgotten
+    assert again.table == before.table
+    for manifest in first.run_dir.rglob("*.manifest.json"):
+        manifest.unlink()
+    (first.run_dir / layout.PROBE).unlink()
+    _, unsigned = world.evaluate(config, mode="viz", reuse="latest")  # as OpenCompass leaves a folder
+    assert unsigned.table == before.table
+    other = world.config(None, ("/tiny'", "/tiny-2'"), name="other")
+    world.evaluate(config, mode="viz", reuse="latest")
+    _, none = world.evaluate(other, mode="viz", reuse="latest")
+    assert none.failures
+    with pytest.raises(PlanError, match="does not exist"):
+        world.prepare(config, reuse="latest")
+
+
+def test_names_with_slashes_make_folders_as_in_opencompass_and_are_reused(world: SmallWorld):
+    world.rows(64)
+    names = (("abbr='tiny'", "abbr='org/tiny'"), ("abbr='sums'", "abbr='./sums'"))
+    with pytest.raises(ConfigError, match="cannot be a file name"):
+        world.prepare(world.config(None, *names))
+    config = world.config(None, names[0], ("abbr='sums'", "abbr='group/sums'"))
+    first, report = world.evaluate(config, max_num_workers=3, max_partition_size=THIRD)
+    assert jobs(first) == (3, 1)
+    assert not report.failures
+    assert "group/sums" in report.table
+    made = {path.relative_to(first.run_dir).as_posix() for path in first.run_dir.rglob("*.json")}
+    assert {f"predictions/org/tiny/group/sums_{n}.json" for n in range(3)} < made
+    assert "results/org/tiny/group/sums.json" in made
+    again, report = world.evaluate(config)
+    assert (jobs(again), report.failures) == ((0, 0), ())
+    world.database.unlink()
+    assert jobs(world.prepare(config, reuse="latest")) == (0, 0)
+    for manifest in again.run_dir.rglob("*.manifest.json"):
+        manifest.unlink()
+    assert jobs(world.prepare(config, mode="eval", reuse="latest")) == (0, 1)  # taken by name
+    world.rows(64, first=1)
+    stale = world.prepare(config, reuse="latest", max_partition_size=22 * 64 * 20)
+    assert "org/tiny/group/sums: what lies in the folder was answered otherwise" in stale.text
+    left = {path.name for path in stale.run_dir.glob("predictions/org/tiny/group/*") if path.is_file()}
+    assert left == {"sums_0.json.stale", "sums_1.json.stale", "sums_2.json.stale"}

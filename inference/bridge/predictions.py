@@ -22,11 +22,10 @@ from inference.bridge.process import (
 )
 from inference.bridge.workplace import open_workplace
 from inference.heartbeat import Progress
-from inference.identity import bridged_identity
+from inference.identity import refuse_changed_weights
 from inference.infer import unanswered
 from inference.journal import to_bytes
 from inference.manifests import of_part
-from inference.problems import InputProblem
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
@@ -52,7 +51,7 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) ->
     print(f"{len(wanted)} of {len(spec.parts)} parts to answer by OpenCompass {version}", flush=True)
     if not wanted:
         return
-    _check_weights(spec)
+    refuse_changed_weights(spec)
     progress.phase = "loading"
 
     def watch(said: str) -> None:
@@ -71,15 +70,6 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) ->
         problems += filter(None, (_finish(files, spec, part, token, version) for part in wanted))
     if problems:
         raise OpenCompassFailed(f"OpenCompass's task ended without an error, but {'; '.join(problems)}")
-
-
-def _check_weights(spec: ShardSpec) -> None:
-    found, _ = bridged_identity(spec.model)
-    if spec.weights_id and found != spec.weights_id:
-        raise InputProblem(
-            f"model {spec.model_abbr}: the checkpoint at {spec.model.get('path')} changed since the plan "
-            f"(weights {found[:19]}, planned {spec.weights_id[:19]}); plan again to evaluate the new one"
-        )
 
 
 def _claim(files: LocalFiles, spec: ShardSpec, part: Part) -> None:

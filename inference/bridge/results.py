@@ -72,7 +72,7 @@ def _publish(files: LocalFiles, spec: ShardSpec, token: str, made: Path, version
     if samples:
         files.write(samples_path, samples)
     for other in made.parent.iterdir():
-        if other != made and other.name.startswith(f"{dataset}_") and other.suffix == ".json":
+        if other != made and other.name.startswith(f"{made.stem}_") and other.suffix == ".json":
             shutil.copyfile(other, files.target(str(Path(path).with_name(other.name))))
     files.write(path, body)
     details = {

@@ -1,12 +1,16 @@
-"""What earlier runs teach the planner: what work took, and how this run directory was split before."""
+"""What earlier runs teach the planner: what work took, how this run directory was split, which weights it is of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedPair
+from opencompass_ops.contract.probe import ModelProbe, ProbeReport
 from opencompass_ops.planning.costs import CostModel, Measured, Work, learn
 from opencompass_ops.planning.partition import Range
 from opencompass_ops.results.rows import TimingRow
@@ -27,6 +31,35 @@ def learned_costs(store: Store) -> CostModel:
 def _measured(row: TimingRow) -> Measured:
     work = Work(row.engine, row.device, row.gpus, row.weights_bytes, row.dataset, row.row_cost)
     return Measured(work, row.items, row.seconds)
+
+
+def with_remembered_weights(report: ProbeReport, run_dir: Path, models: Sequence[Mapping[str, Any]]) -> ProbeReport:
+    """The report of a run that only looks at scores: of a checkpoint that is gone, the folder still knows which it was.
+
+    :param models: of the config; where one's path is another now, that is not the one that was evaluated.
+    """
+    paths = {str(model["abbr"]): str(model.get("path") or "") for model in models}
+    known = _models_of(run_dir, paths)
+
+    def remembered(probe: ModelProbe) -> ModelProbe:
+        if probe.weights_id or probe.error:
+            return probe
+        gone = f"gone:{paths[probe.abbr]}"
+        return known.get(probe.abbr) or replace(probe, weights_id=gone, tokenizer_id=gone)
+
+    return replace(report, models=tuple(map(remembered, report.models)))
+
+
+def _models_of(run_dir: Path, paths: Mapping[str, str]) -> dict[str, ModelProbe]:
+    """What the run directory's plan knew of the models that have these paths by abbr."""
+    files = LocalFiles(run_dir)
+    try:
+        planned = Plan.from_json(files.read(layout.PLAN)).models
+        report = ProbeReport.from_json(files.read(layout.PROBE))
+    except (OSError, codec.SchemaError):
+        return {}  # OpenCompass wrote the folder
+    same = {model.abbr for model in planned if model.path == paths.get(model.abbr)}
+    return {probe.abbr: probe for probe in report.models if probe.abbr in same and probe.weights_id}
 
 
 def begun_ranges(run_dir: Path | None) -> dict[tuple[str, str], tuple[Range, ...]]:

@@ -25,7 +25,7 @@ from opencompass_ops.contract.plan import Plan, PlannedShard, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
-from opencompass_ops.history import begun_ranges, learned_costs
+from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
@@ -118,6 +118,8 @@ def prepare(
     say(f"{config.path.name}: {len(config.models)} models x {len(config.datasets)} datasets; looking at the files")
     question = _probe_request(request, cluster, config)
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
+    if reused_dir and question.weights_may_be_gone:
+        report = with_remembered_weights(report, reused_dir, config.models)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
@@ -289,6 +291,7 @@ def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig)
         limit=request.limit,
         data_dir=cluster.on_cluster(_data_dir(cluster)) if on_login else _data_dir(cluster),
         cache_dir=str(there if on_login else here),
+        weights_may_be_gone=request.mode == "viz",
     )
 
 

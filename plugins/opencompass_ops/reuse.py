@@ -183,7 +183,7 @@ def _results(wanted: set[str], store: Store, run_dir: Path | None) -> dict[str, 
 
 def _manifested(run_dir: Path | None, folder: str) -> Iterator[Path]:
     if run_dir is not None:
-        for manifest in sorted((run_dir / folder).glob("*/*.manifest.json")):
+        for manifest in sorted((run_dir / folder).rglob("*.manifest.json")):
             yield manifest.with_name(manifest.name.replace(".manifest.json", ".json"))
 
 

@@ -128,16 +128,16 @@ def set_aside(files: LocalFiles, plan: Plan) -> list[str]:
 
     OpenCompass's tools would read them: a whole file goes before parts, and parts are read until a number is missing.
     """
-    parts = {(pair.model, part) for pair in plan.pairs for part in pair.parts}
+    parts = {files.path(layout.prediction(pair.model, part)) for pair in plan.pairs for part in pair.parts}
     pairs = {(pair.model, pair.dataset) for pair in plan.pairs if pair.shards}
     moved = []
     for path, manifest in _manifests(files.root):
-        name = (path.parent.name, path.stem)
-        is_a_part = re.fullmatch(rf"{re.escape(manifest.dataset)}(_\d+)?", path.stem)
-        if (manifest.model, manifest.dataset) in pairs and name not in parts and is_a_part and path.exists():
+        whole = files.path(layout.prediction(manifest.model, manifest.dataset))
+        is_a_part = path.parent == whole.parent and re.fullmatch(rf"{re.escape(whole.stem)}(_\d+)?", path.stem)
+        if (manifest.model, manifest.dataset) in pairs and path not in parts and is_a_part and path.exists():
             path.replace(path.with_name(path.name + STALE))
             Path(layout.manifest(str(path))).unlink()
-            moved.append("/".join(name))
+            moved.append(path.relative_to(files.path("predictions")).with_suffix("").as_posix())
     return moved
 
 
@@ -157,7 +157,7 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _manifests(run_dir: str | Path) -> Iterator[tuple[Path, Manifest]]:
     """Prediction file and manifest, of those that can be read."""
-    for path in sorted(Path(run_dir).glob(f"predictions/*/*{_MANIFEST}")):
+    for path in sorted(LocalFiles(run_dir).path("predictions").rglob(f"*{_MANIFEST}")):
         try:
             yield path.with_name(path.name.removesuffix(_MANIFEST) + ".json"), Manifest.from_json(path.read_bytes())
         except (OSError, codec.SchemaError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from opencompass_ops.contract import codec, layout
@@ -27,12 +27,12 @@ def unsigned_parts(run_dir: Path, model: str, dataset: str, rows: int, pair: str
     :param rows: selected rows of the dataset.
     :param pair: fingerprint that they are taken for.
     """
-    folder = run_dir / Path(layout.prediction(model, dataset)).parent
-    whole = folder / f"{dataset}.json"
-    files = [whole] if whole.exists() else list(_numbered(folder, dataset))
+    whole = (run_dir / layout.prediction(model, dataset)).exists()
     parts, start = [], 0
-    for file in files:
-        items = 0 if _is_spoken_for(run_dir, model, file) else _items(file)
+    for name in [dataset] if whole else _numbered(run_dir, model, dataset):
+        file = run_dir / layout.prediction(model, name)
+        is_spoken_for = _manifest_of(file).exists() or (run_dir / layout.owner(model, name)).exists()
+        items = 0 if is_spoken_for else _items(file)
         if not items:
             return []
         fingerprint = part_fingerprint(pair, start, start + items)
@@ -64,17 +64,9 @@ def is_unsigned(source: str) -> bool:
     return not _manifest_of(Path(source)).exists()
 
 
-def _numbered(folder: Path, dataset: str) -> Iterator[Path]:
-    for number in count():
-        file = folder / f"{dataset}_{number}.json"
-        if not file.exists():
-            return
-        yield file
-
-
-def _is_spoken_for(run_dir: Path, model: str, file: Path) -> bool:
-    """Whether a manifest says what the file answers, or a job of ours has not finished it."""
-    return _manifest_of(file).exists() or (run_dir / layout.owner(model, file.stem)).exists()
+def _numbered(run_dir: Path, model: str, dataset: str) -> Iterator[str]:
+    names = (f"{dataset}_{number}" for number in count())
+    return takewhile(lambda name: (run_dir / layout.prediction(model, name)).exists(), names)
 
 
 def _items(file: Path) -> int:

@@ -175,10 +175,7 @@ def test_switches_are_variables_of_the_job_and_env_is_stronger():
 @pytest.mark.parametrize(
     ("values", "key"),
     [
-        *(
-            ({key: FULL[key]}, key)
-            for key in ("setup", "modules", "conda", "library_path", "secrets", "umask", "group")
-        ),
+        *(({key: FULL[key]}, key) for key in ("setup", "modules", "conda", "library_path", "umask", "group")),
         *(({key: FULL[key]}, key) for key in ("mounts", "probe_on", "has_quotatype")),
         ({"container": CONTAINER}, "container"),
         ({"resources": {"partition": "gpu"}}, "resources.partition"),

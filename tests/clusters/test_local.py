@@ -280,6 +280,18 @@ async def test_the_intent_holds_the_command_but_no_variables(bench):
     assert "do-not-write-me" not in text
 
 
+async def test_secrets_reach_the_job_from_this_process_and_no_file(bench, monkeypatch):
+    named = with_config(bench, secrets=["OPENAI_API_KEY"])
+    with pytest.raises(JobRefused, match="OPENAI_API_KEY of its secrets is not in the environment"):
+        await named.open().submit(named.shell("oc-a", "true"))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-this-test")
+    await named.open().submit(named.shell("oc-a", 'printf %s "$OPENAI_API_KEY" | tr sk SK >key'))
+    await ended(named.open(), "oc-a")
+    assert named.lines("key") == ["SK-of-thiS-teSt"]
+    files = (path for path in [*bench.run_dir.rglob("*"), *bench.run_dir.parent.rglob("*")] if path.is_file())
+    assert not [path for path in files if b"sk-of-this-test" in path.read_bytes()]
+
+
 @pytest.mark.parametrize("setting", [{"setup": ["module load cuda"]}, {"mounts": {"/a": "/b"}}, {"connection_id": "x"}])
 def test_settings_that_mean_nothing_here_are_refused(setting):
     with pytest.raises(ConfigError, match=f"{next(iter(setting))} has no meaning for kind 'local'"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ print("Starting inference process...", flush=True)
 for dataset in cfg["datasets"][0]:
     place = Path(cfg["work_dir"], "predictions", cfg["models"][0]["abbr"])
     place.mkdir(parents=True, exist_ok=True)
-    out, journal = place / (dataset["abbr"] + ".json"), place / ("tmp_" + dataset["abbr"] + ".jsonl")
+    out = place / (dataset["abbr"] + ".json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    journal = out.with_name("tmp_" + out.name + "l")
     if out.exists():
         continue
     rows = list(range(20))
@@ -65,6 +68,7 @@ said.setdefault("details", [{{"pred": [entry["prediction"]], "answer": ["?"], "c
                             for entry, even in zip(found.values(), correct)])
 place = Path(cfg["work_dir"], "results", model)
 place.mkdir(parents=True, exist_ok=True)
+(place / (dataset["abbr"] + "_judge.json")).parent.mkdir(parents=True, exist_ok=True)
 (place / (dataset["abbr"] + "_judge.json")).write_text("{{}}")
 (place / (dataset["abbr"] + ".json")).write_text(json.dumps(said))
 """
@@ -160,6 +164,32 @@ def test_parts_that_opencompass_answers_have_the_records_of_native_ones(world):
     assert "Starting inference process" in log
     assert evidence.read_heartbeat(world.files, "t1").done == 20
     assert world.files.list("predictions/m") == [f"odd_{n}{end}.json" for n in (0, 1) for end in ("", ".manifest")]
+
+
+@pytest.mark.process
+def test_names_with_slashes_are_folders_in_which_work_goes_on(world):
+    pieces = [replace(piece, dataset={**piece.dataset, "abbr": "a/odd"}) for piece in (part(0, 12, 0), part(12, 20, 1))]
+    spec = replace(shard(world.folder, *pieces, abbr="org/m"), options={"rows": {"a/odd": 20}})
+    world.files.write("predictions/org/m/a/tmp_odd_0.owner", pieces[0].fingerprint)
+    begun = '{"idx": "0", "origin_prompt": "0", "prediction": "100"}\n'
+    world.files.write("predictions/org/m/a/tmp_odd_0.jsonl", begun)
+    record, log = world.run(spec)
+    assert record.returncode == 0, log
+    answers = json.loads(world.files.read("predictions/org/m/a/odd_0.json"))
+    assert [answers[key]["prediction"] for key in ("0", "1")] == ["100", "1"]
+    world.tell("result", '{"score": 50.0}')
+    spec = replace(spec, id="eval-0000-abcdef", kind=EVAL)
+    record, log = world.run(spec, "t2")
+    assert record.returncode == 0, log
+    assert evidence.job_problem(world.files, spec, "t2") == ""
+    assert world.files.exists("results/org/m/a/odd_judge.json")
+
+
+@pytest.mark.process
+def test_a_checkpoint_that_changed_since_the_plan_answers_nothing(world):
+    record, _ = world.run(replace(shard(world.folder), weights_id="sha256:of-the-plan"))
+    assert "changed since the plan" in record.error
+    assert not record.retryable
 
 
 @pytest.mark.process

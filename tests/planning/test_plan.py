@@ -378,7 +378,7 @@ def test_a_combination_of_something_unknown_is_refused():
 
 
 def test_two_datasets_that_would_write_one_file_are_refused():
-    with pytest.raises(PlanError, match=r"datasets x and x_0 would both write m/x_0\.json"):
+    with pytest.raises(PlanError, match=r"m/x and m/x_0 would both write m/x_0\.json"):
         make_plan(case(rows={"x": 40, "x_0": 8}, partitioner=NumWorker(2)))
 
 

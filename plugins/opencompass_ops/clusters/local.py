@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"[a-z0-9-]{1,64}")
 _OVERTIME_SECONDS = 5.0
 _TICK = 0.05
 _NOT_HERE = (
-    *("setup", "mounts", "connection_id", "modules", "conda", "library_path", "container", "secrets"),
+    *("setup", "mounts", "connection_id", "modules", "conda", "library_path", "container"),
     *("umask", "group", "probe_on", "has_quotatype"),
 )
 _HONOURED = ("num_gpus", "launcher", "minutes")
@@ -66,7 +66,7 @@ class LocalCluster:
     the state folder, and the supervisor holds it on until it has signed: who gets the lock sees every
     job that was ever spawned.
 
-    :param config: ``state_dir``, ``env`` and ``max_workers_per_gpu`` are used here.
+    :param config: ``state_dir``, ``env``, ``secrets`` and ``max_workers_per_gpu`` are used here.
     """
 
     def __init__(self, config: ClusterConfig) -> None:
@@ -120,6 +120,12 @@ class LocalCluster:
             raise JobRefused(f"run directory {request.run_dir!r} must be an absolute path")
         if not all(_can_be_passed(item) for item in request.argv):
             raise JobRefused(f"{request.argv!r} cannot be passed to a program; remove NUL and undecodable characters")
+        lacking = [name for name in self._config.secrets if not os.environ.get(name)]
+        if lacking:
+            raise JobRefused(
+                f"cluster {self._config.name!r}: {', '.join(lacking)} of its secrets is not in the environment of the "
+                "process that starts jobs (the command line, Airflow's triggerer); set it there, or take it out"
+            )
         if not shutil.which(request.argv[0]):
             raise JobRefused(f"{request.argv[0]!r} is no program on this host; correct python in the cluster's config")
         offered = len(self._devices(request))
@@ -173,6 +179,7 @@ class LocalCluster:
     def _environment(self, request: JobRequest, entry: Entry) -> dict[str, str]:
         return {
             **self._config.job_environment(),
+            **{name: os.environ[name] for name in self._config.secrets},
             **request.env,
             "CUDA_VISIBLE_DEVICES": ",".join(entry.devices),
             variables.TOKEN: request.token,

@@ -84,7 +84,7 @@ def _check(item: Any, number: int) -> None:
 
 def _abbr(abbr: str, number: int) -> str:
     try:
-        return layout.safe_name(abbr)
+        return layout.safe_abbr(abbr)
     except ValueError as error:
         raise PlanError(f"model override {number}: {error}") from error
 

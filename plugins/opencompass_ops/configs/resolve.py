@@ -114,7 +114,7 @@ def unique(entries: list[Any]) -> list[Any]:
 
 def _safe(abbr: str, place: str) -> str:
     try:
-        return layout.safe_name(abbr)
+        return layout.safe_abbr(abbr)
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from error
 

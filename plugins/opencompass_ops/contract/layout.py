@@ -16,22 +16,53 @@ COVERAGE = "summary/coverage.json"
 IDENTITIES = "identities.json"
 
 
-def safe_name(name: str) -> str:
-    """``name`` as one path component.
+_LONGEST_NAME, _LONGEST_ABBR = 200, 1000
+_OURS = (".manifest", ".samples", ".manifest.json", ".samples.jsonl")
+"""Ends of names that stand beside the files that an abbr names."""
 
-    :raises ValueError: the name is empty, hidden, contains a separator or a control character, is
-        too long for a file name, or collides with our own suffixes.
+
+def safe_name(name: str) -> str:
+    """``name`` as one path component that nobody overlooks.
+
+    :raises ValueError: it is empty, hidden, contains a separator or a control character, is too long for a file name,
+        or collides with our own names.
     """
-    bad = (
-        not name
-        or name.startswith((".", "tmp_"))
-        or any(c in "/\\" or ord(c) < 32 for c in name)
-        or name.endswith((".manifest", ".samples"))
-        or len(name.encode()) > 200
-    )
-    if bad:
-        raise ValueError(f"abbr {name!r} cannot be a file name; choose one without '/', leading '.' or 'tmp_'")
+    if name.startswith(".") or not _is_component(name):
+        raise ValueError(f"{name!r} cannot be a file name; choose one without '/', leading '.' or 'tmp_'")
     return name
+
+
+def safe_abbr(abbr: str) -> str:
+    """The abbr of a model or dataset as a relative path: as in OpenCompass, each ``/`` in it makes a folder.
+
+    :raises ValueError: a part between slashes is empty, ``.`` or ``..``, contains a backslash or a control character,
+        is too long for a file name, or collides with our own names.
+    """
+    if not all(map(_is_component, abbr.split("/"))) or len(abbr.encode()) > _LONGEST_ABBR:
+        raise ValueError(
+            f"abbr {abbr!r} cannot be a file name; a '/' makes a folder, and no name between them may be empty, '.' or "
+            "'..', begin with 'tmp_' or hold a backslash"
+        )
+    return abbr
+
+
+def _is_component(name: str) -> bool:
+    return not (
+        name in ("", ".", "..")
+        or name.startswith("tmp_")
+        or any(c in "/\\" or ord(c) < 32 for c in name)
+        or name.endswith(_OURS)
+        or len(name.encode()) > _LONGEST_NAME
+    )
+
+
+def _beside(model: str, part: str, name: str) -> str:
+    """A file of unfinished work: OpenCompass puts ``tmp_`` before the last name of the part.
+
+    :param name: ``{}`` in it is that last name.
+    """
+    folder, _, last = safe_abbr(f"{safe_abbr(model)}/{part}").rpartition("/")
+    return f"predictions/{folder}/{name.format(last)}"
 
 
 def config_dump(stamp: str, pid: int) -> str:
@@ -41,23 +72,23 @@ def config_dump(stamp: str, pid: int) -> str:
 
 def log(kind: str, model: str, part: str) -> str:
     """The output of a shard of ``kind``, named after its first part."""
-    return f"logs/{kind}/{safe_name(model)}/{safe_name(part)}.out"
+    return f"logs/{kind}/{safe_abbr(model)}/{safe_abbr(part)}.out"
 
 
 def prediction(model: str, part: str) -> str:
     """The answers to one part: a dict keyed "0".."N-1"."""
-    return f"predictions/{safe_name(model)}/{safe_name(part)}.json"
+    return f"predictions/{safe_abbr(model)}/{safe_abbr(part)}.json"
 
 
 def journal(model: str, part: str, rank: int = 0) -> str:
     """Finished items of a part that is still running, one JSON line each."""
     suffix = f".rank{rank}" if rank else ""
-    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}{suffix}.jsonl"  # noqa: S108  # OpenCompass's name
+    return _beside(model, part, f"tmp_{{}}{suffix}.jsonl")
 
 
 def result(model: str, dataset: str) -> str:
     """The metrics of model x dataset."""
-    return f"results/{safe_name(model)}/{safe_name(dataset)}.json"
+    return f"results/{safe_abbr(model)}/{safe_abbr(dataset)}.json"
 
 
 def judged(model: str, dataset: str, kind: str, run: int) -> str:
@@ -65,12 +96,12 @@ def judged(model: str, dataset: str, kind: str, run: int) -> str:
 
     :param kind: "" of a judge alone, ``_llm_judge`` of one beside rules.
     """
-    return f"results/{safe_name(model)}/{safe_name(dataset)}{kind}_replica{run}.json"
+    return f"results/{safe_abbr(model)}/{safe_abbr(dataset)}{kind}_replica{run}.json"
 
 
 def samples(model: str, dataset: str) -> str:
     """One JSON line per scored item, so that two models can be compared item by item."""
-    return f"results/{safe_name(model)}/{safe_name(dataset)}.samples.jsonl"
+    return f"results/{safe_abbr(model)}/{safe_abbr(dataset)}.samples.jsonl"
 
 
 def manifest(path: str) -> str:
@@ -100,7 +131,7 @@ def workplace(shard: str, name: str = "") -> str:
 
 def owner(model: str, part: str) -> str:
     """Which request OpenCompass's unfinished files of a part answer: its fingerprint."""
-    return f"predictions/{safe_name(model)}/tmp_{safe_name(part)}.owner"  # noqa: S108  # beside its tmp_*.jsonl
+    return _beside(model, part, "tmp_{}.owner")
 
 
 def job(token: str, name: str = "") -> str:

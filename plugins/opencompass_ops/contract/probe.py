@@ -22,6 +22,8 @@ class ProbeRequest:
     :param data_dir: the folder relative data paths are resolved against.
     :param cache_dir: where digests of big files are remembered, ``~`` included; "" for no cache.
     :param engine: who is asked: ``native`` or ``opencompass``.
+    :param weights_may_be_gone: whether a checkpoint that is not there, or not whole, is no error: its model then has no
+        ``weights_id``.
     """
 
     models: tuple[dict[str, Any], ...]
@@ -30,6 +32,7 @@ class ProbeRequest:
     data_dir: str = ""
     cache_dir: str = ""
     engine: str = NATIVE
+    weights_may_be_gone: bool = False
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""
@@ -46,7 +49,7 @@ class ModelProbe:
     """What is known of a model's files.
 
     :param weights_id: ``sha256:...`` of all weight files, or ``quick:...`` for very large ones
-        (safetensors headers, sizes, samples, mtime in milliseconds).
+        (safetensors headers, sizes, samples, mtime in milliseconds); "" when there are none.
     :param tokenizer_id: digest of the tokenizer's files and the chat template.
     :param error: one message with the next step when the model cannot be used, else "".
     :param weights_bytes: size of all weight files; 0 when unknown.

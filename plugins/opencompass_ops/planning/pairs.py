@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
+from opencompass_ops.contract import layout
 from opencompass_ops.contract.probe import DatasetProbe
 from opencompass_ops.contract.spec import NATIVE, OPENCOMPASS, Part
 from opencompass_ops.errors import PlanError
@@ -179,17 +181,23 @@ def _part(pair: Pair, index: int | None, start: int, stop: int) -> Part:
 
 
 def refuse_shared_names(split_pairs: Sequence[SplitPair]) -> None:
-    """Refuse parts of two datasets that would be written to one file.
+    """Refuse parts of two pairs that would be written to one file, or one below the other's file.
 
-    :raises PlanError: names both datasets.
+    :raises PlanError: names both.
     """
-    owners: dict[tuple[str, str], str] = {}
+    owners: dict[PurePosixPath, SplitPair] = {}
     for split_pair in split_pairs:
-        model, dataset = split_pair.pair.key
         for part in split_pair.parts:
-            owner = owners.setdefault((model, part.name), dataset)
-            if owner != dataset:
-                raise PlanError(
-                    f"datasets {owner} and {dataset} would both write {model}/{part.name}.json; "
-                    "give one of them another abbr"
-                )
+            file = PurePosixPath(layout.prediction(split_pair.pair.key[0], part.name))
+            _refuse_shared(file, split_pair, owners.setdefault(file, split_pair))
+    for file, split_pair in owners.items():
+        for folder in file.parents:
+            _refuse_shared(folder, split_pair, owners.get(folder, split_pair))
+
+
+def _refuse_shared(file: PurePosixPath, one: SplitPair, other: SplitPair) -> None:
+    if one.pair.key != other.pair.key:
+        raise PlanError(
+            f"{other.pair.name} and {one.pair.name} would both write {file.relative_to('predictions')}; give one of "
+            "them another abbr"
+        )

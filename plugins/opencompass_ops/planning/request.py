@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opencompass_ops.contract.layout import safe_name
+from opencompass_ops.contract.layout import safe_abbr
 from opencompass_ops.errors import InputError
 from opencompass_ops.planning.params import (
     BY_NAME,
@@ -209,7 +209,7 @@ def _override(item: Any) -> dict[str, str]:
     if "path" not in said:
         raise ValueError(f"{dict(item)!r} has no path; name the checkpoint's folder")
     if "abbr" in said:
-        safe_name(said["abbr"])
+        safe_abbr(said["abbr"])
     return said
 
 

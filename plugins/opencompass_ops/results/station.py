@@ -26,7 +26,7 @@ def save_to_station(files: LocalFiles, plan: Plan, station: Path, *, overwrite: 
     target, written = LocalFiles(station), []
     configs = _configs(files, plan)
     for pair in plan.pairs:
-        name = f"{layout.safe_name(pair.dataset)}/{layout.safe_name(pair.model)}.json"
+        name = f"{layout.safe_abbr(pair.dataset)}/{layout.safe_abbr(pair.model)}.json"
         if not _is_scored(files, pair) or (target.exists(name) and not overwrite):
             continue
         entry = {

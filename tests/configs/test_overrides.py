@@ -57,7 +57,7 @@ def test_it_must_be_clear_which_model_is_meant(count: int):
         ([{"abbr": "a"}], "model override 1 has no path"),
         ([{"path": ""}], "model override 1: path is ''"),
         ([{"path": 3}], "model override 1: path is 3"),
-        ([{"path": "a", "abbr": "x/y"}], "model override 1: abbr 'x/y'"),
+        ([{"path": "a", "abbr": "x//y"}], "model override 1: abbr 'x//y'"),
         ([{"path": "/"}], "model override 1: abbr ''"),
         ([{"path": ".."}], "model override 1: abbr '..'"),
         ([{"path": "/a/step"}, {"path": "/c"}, {"path": "/b/step"}], "overrides 1 and 3 are both called 'step'"),

@@ -13,6 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OPENCOMPASS := .opencompass
+# Two workers where there are two cores: many tests wait for jobs. tests/workers.py says which belong together.
+PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 FAST := not model and not process and not airflow and not slurm and not live and not soak
 
 ifeq ($(filter local slurm,$(CLUSTER)),)
@@ -81,10 +83,10 @@ format: install ## rewrite the sources as the linter wants them
 	@$(BIN)/ruff format --quiet .
 
 check: lint ## the inner loop: lint and the fast tests
-	@$(BIN)/pytest -q -n 2 -m "$(FAST)"
+	@$(BIN)/pytest -q $(PARALLEL) -m "$(FAST)"
 
 test: lint ## every check and every test but the soak
-	@$(BIN)/pytest -m "not soak"
+	@$(BIN)/pytest $(PARALLEL) -m "not soak"
 
 soak: install opencompass-venv ## the tests that take longer, and all faults; they write docs/soak.md and docs/faults.md
 	@$(BIN)/pytest -m "soak or fault" --fault-table

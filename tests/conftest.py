@@ -13,6 +13,7 @@ from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
 from postgres import postgres, postgres_url
 from soak_table import record, soak_table
+from workers import pytest_collection_modifyitems
 
 # fixtures and hooks
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "postgres",
     "postgres_url",
     "pytest_addoption",
+    "pytest_collection_modifyitems",
     "pytest_runtest_makereport",
     "pytest_sessionfinish",
     "record",

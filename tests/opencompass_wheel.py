@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from opencompass_ops.configs.bases import PACKAGE_VARIABLE
+from workers import one_at_a_time
 
 VERSION = "0.5.4"
 _FETCH_SECONDS = 120
@@ -30,10 +31,10 @@ def opencompass_wheel(repo: Path) -> Path:
     if named and _version(Path(named)) == VERSION:
         return Path(named).resolve()
     folder = repo / ".cache" / f"opencompass-{VERSION}"
-    if _version(folder) != VERSION:
-        problem = _fetch(folder)
-        if problem:
-            pytest.skip(f"the opencompass {VERSION} wheel is not here and cannot be fetched: {problem}")
+    with one_at_a_time():
+        problem = _fetch(folder) if _version(folder) != VERSION else ""
+    if problem:
+        pytest.skip(f"the opencompass {VERSION} wheel is not here and cannot be fetched: {problem}")
     return folder
 
 

@@ -15,6 +15,7 @@ from cluster.containers import InferenceImage
 from cluster.packages import Host, Verdict
 from cluster.testbed import Testbed, sweep
 from opencompass_ops.clusters.processes import ProcessId
+from workers import one_at_a_time
 
 PLACE = Path("/tmp")  # open to all users and short, unlike pytest's own folders
 PREFIX = "opencompass-ops-bed-"
@@ -33,13 +34,14 @@ def provide(needed: Mapping[str, tuple[str, ...]], host: Host | None = None) -> 
 
     :param host: what counts of this host; as it is where Slurm is concerned when left out.
     """
-    decision = packages.decide(host or packages.look(needed))
-    if decision.verdict is Verdict.SKIP:
-        pytest.skip(decision.reason)
-    if decision.verdict is Verdict.FAIL:
-        pytest.fail(decision.reason, pytrace=False)
-    if decision.verdict is Verdict.INSTALL:
-        packages.install(needed)
+    with one_at_a_time():
+        decision = packages.decide(host or packages.look(needed))
+        if decision.verdict is Verdict.SKIP:
+            pytest.skip(decision.reason)
+        if decision.verdict is Verdict.FAIL:
+            pytest.fail(decision.reason, pytrace=False)
+        if decision.verdict is Verdict.INSTALL:
+            packages.install(needed)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +97,8 @@ def inference_image(testbed: Testbed, repo: Path) -> InferenceImage:
 def _built(repo: Path) -> Path:
     """The image's archive; where nothing may be installed, a base that cannot be fetched is a reason to skip."""
     try:
-        return containers.build(repo, repo / ".cache")
+        with one_at_a_time():
+            return containers.build(repo, repo / ".cache")
     except RuntimeError as problem:
         if packages.told():
             raise

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.fixtures import _swept, inference_image, make_testbed, slurm_packages, testbed
 from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sessionfinish
+from installation import installation, wheel_file
 from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
 from postgres import postgres, postgres_url
@@ -19,6 +20,7 @@ from workers import pytest_collection_modifyitems
 __all__ = [
     "_swept",
     "inference_image",
+    "installation",
     "make_testbed",
     "opencompass_package",
     "opencompass_python",
@@ -33,6 +35,7 @@ __all__ = [
     "slurm_packages",
     "soak_table",
     "testbed",
+    "wheel_file",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from opencompass_ops.clusters.slurm.code import pack
+from opencompass_ops.clusters.code import pack
 
 GATE_VARIABLE = "TRIVIAL_GATE"
 SECONDS_VARIABLE = "TRIVIAL_SECONDS"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -11,12 +10,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=repo, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
-    return zipfile.ZipFile(path)
+def wheel(wheel_file: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(wheel_file)
 
 
 def _text(wheel: zipfile.ZipFile, suffix: str) -> str:
@@ -40,3 +35,23 @@ def test_airflow_and_the_shell_find_its_entry_points(wheel: zipfile.ZipFile) -> 
     assert "[console_scripts]\nopencompass-ops = opencompass_ops.cli:main" in text
     assert "[airflow.plugins]\nopencompass_ops = opencompass_ops.plugin:OpenCompassOpsPlugin" in text
     assert "provider_info = opencompass_ops.provider_info:get_provider_info" in text
+
+
+def test_the_example_dags_and_configs_are_in_it_as_they_are_in_the_repository(
+    wheel: zipfile.ZipFile, repo: Path
+) -> None:
+    for shipped, here in (("dags", "dags"), ("configs", "include/configs")):
+        inside = f"opencompass_ops/examples/{shipped}/"
+        found = {name.removeprefix(inside): name for name in wheel.namelist() if name.startswith(inside)}
+        listed = subprocess.run(["git", "ls-files", "--", here], cwd=repo, check=True, capture_output=True, text=True)
+        tracked = {line.removeprefix(f"{here}/"): line for line in listed.stdout.splitlines()}
+        assert found.keys() == tracked.keys()
+        assert all(wheel.read(found[name]) == (repo / tracked[name]).read_bytes() for name in found)
+
+
+def test_what_is_no_module_is_in_it_too(wheel: zipfile.ZipFile, repo: Path) -> None:
+    package = repo / "plugins"
+    scripts = {path.relative_to(package).as_posix() for path in package.rglob("*.sh")}
+    assert scripts
+    assert scripts <= set(wheel.namelist())
+    assert not [name for name in wheel.namelist() if "__pycache__" in name]

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from opencompass_ops import shipped
 from opencompass_ops.clusters import values as v
+from opencompass_ops.clusters.code import unpacked
 from opencompass_ops.clusters.environment import inherited, judge
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.clusters.software import Conda, Container, OpenCompass
@@ -185,15 +187,14 @@ class ClusterConfig:
 
     @property
     def code_folders(self) -> tuple[str, ...]:
-        """Folders for the jobs' ``PYTHONPATH``; empty when both packages are installed as a wheel, or are sent."""
+        """Folders for the jobs' ``PYTHONPATH``; empty when the code is sent, or installed where the jobs look."""
         if self.code_dir is not None:
             return self.code_dir
         if self.kind != "local":
             return ()
-        plugins = Path(__file__).resolve().parents[2]
-        root = plugins.parent
-        is_source_tree = plugins.name == "plugins" and (root / "inference" / "__init__.py").is_file()
-        return (str(root), str(plugins)) if is_source_tree else ()
+        if root := shipped.source_tree():
+            return str(root), str(root / "plugins")
+        return () if self.interpreter == sys.executable else (str(unpacked()),)
 
     @property
     def variables(self) -> dict[str, str]:

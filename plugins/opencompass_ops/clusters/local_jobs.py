@@ -17,17 +17,20 @@ _LIVE = "live"
 _ENDED = "ended"
 
 
+def state_root() -> Path:
+    """Where this user's state lies: ``$OPENCOMPASS_OPS_STATE``, else ``~/.local/state/opencompass-ops``."""
+    return Path(os.environ.get("OPENCOMPASS_OPS_STATE") or "~/.local/state/opencompass-ops").expanduser().absolute()
+
+
 def state_folder(configured: str) -> Path:
     """The folder for the jobs of this user.
 
     One folder per host, because home directories are often shared and processes are not.
 
-    :param configured: the cluster config's ``state_dir``; "" means ``$OPENCOMPASS_OPS_STATE/local``, or
-        ``~/.local/state/opencompass-ops/local`` without that variable.
+    :param configured: the cluster config's ``state_dir``; "" means ``local`` of :func:`state_root`.
     """
-    root = os.environ.get("OPENCOMPASS_OPS_STATE") or "~/.local/state/opencompass-ops"
-    folder = Path(configured) if configured else Path(root) / "local"
-    return folder.expanduser().absolute() / host()
+    folder = Path(configured).expanduser().absolute() if configured else state_root() / "local"
+    return folder / host()
 
 
 class LocalJobs:

@@ -14,8 +14,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from opencompass_ops import shipped
 from opencompass_ops.configs.bases import PACKAGE_VARIABLE, opencompass_configs
 from opencompass_ops.errors import ConfigError
+
+LAID = Path("include", "configs")
+"""Where the configs of a project lie that was made by ``opencompass-ops init``."""
 
 _SUBFOLDERS = {
     "clusters": ("clusters",),
@@ -30,9 +34,16 @@ _PARTS = frozenset(folder for folders in _SUBFOLDERS.values() for folder in fold
 
 
 def default_config_dir() -> Path:
-    """The folder of the shipped configs; ``OPENCOMPASS_OPS_CONFIG_DIR`` names another one."""
+    """The folder of the usual configs.
+
+    ``OPENCOMPASS_OPS_CONFIG_DIR`` names it; else it is ``include/configs`` of Airflow's home, where ``opencompass-ops
+    init`` lays them down; else the shipped one.
+    """
     named = os.environ.get("OPENCOMPASS_OPS_CONFIG_DIR")
-    return Path(named) if named else Path(__file__).resolve().parents[3] / "include" / "configs"
+    if named:
+        return Path(named)
+    laid = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser() / LAID
+    return laid if laid.is_dir() else shipped.configs()
 
 
 def config_folders(extra: Sequence[Path] = ()) -> list[Path]:

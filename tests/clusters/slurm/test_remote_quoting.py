@@ -16,11 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
+from opencompass_ops.clusters.code import pack
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Answer
 from opencompass_ops.clusters.slurm import account
 from opencompass_ops.clusters.slurm.cluster import SlurmCluster
-from opencompass_ops.clusters.slurm.code import pack
 from opencompass_ops.clusters.slurm.options import job_name, sbatch_words
 from opencompass_ops.clusters.slurm.script import job_script
 from opencompass_ops.errors import JobRefused

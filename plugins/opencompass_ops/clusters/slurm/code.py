@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
-import io
-import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-import opencompass_ops
+from opencompass_ops.clusters.code import pack
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Shell
 from opencompass_ops.errors import JobRefused, UnsureError
 
 _UNPACK = Path(__file__).with_name("remote") / "unpack.sh"
 _TIMEOUT = 120.0
-
-
-@dataclass(frozen=True)
-class Code:
-    """``contract/`` and ``inference/`` as one file.
-
-    :param name: equal content, equal name; the folder it is unpacked into.
-    :param archive: a tar.gz.
-    """
-
-    name: str
-    archive: bytes = field(repr=False)
 
 
 @dataclass
@@ -68,20 +50,6 @@ def code_root(config: ClusterConfig) -> str:
     return f"{config.on_cluster(str(Path(config.work_dir).absolute()))}/.opencompass-ops"
 
 
-@cache
-def pack() -> Code:
-    """The archive; the same bytes from the same sources, wherever and whenever it is made."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, path in sorted(_files()):
-            content = path.read_bytes()
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    content = buffer.getvalue()
-    return Code(hashlib.sha256(content).hexdigest()[:16], gzip.compress(content, mtime=0))
-
-
 async def _send(shell: Shell, root: str, umask: str) -> str:
     """Ask for it, and send it only where it is missing."""
     code, script = pack(), _UNPACK.read_text()
@@ -96,19 +64,3 @@ async def _send(shell: Shell, root: str, umask: str) -> str:
         if verdict != "MISSING":
             raise UnsureError(f"sending the code: no answer that can be read: {answer}")
     raise UnsureError("sending the code: it was sent and is still missing")
-
-
-def _files() -> Iterator[tuple[str, Path]]:
-    package = Path(opencompass_ops.__file__).parent
-    yield "opencompass_ops/__init__.py", package / "__init__.py"
-    for name, folder in (("opencompass_ops/contract", package / "contract"), ("inference", _inference(package))):
-        yield from ((f"{name}/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*.py"))
-
-
-def _inference(package: Path) -> Path:
-    """Beside the package when installed, beside ``plugins/`` in the source tree."""
-    places = [folder / "inference" for folder in package.parents[:2]]
-    for place in places:
-        if (place / "__main__.py").is_file():
-            return place
-    raise JobRefused(f"the inference package is not at {places[0]} or {places[1]}; install both packages")

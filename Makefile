@@ -21,7 +21,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean
+.PHONY: help install image compose-env opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +46,12 @@ $(OPENCOMPASS)/.installed:
 		torch==2.13.0 opencompass==0.5.4 transformers==4.51.3 "pyarrow<20" "pandas<3"
 	@$(OPENCOMPASS)/bin/python -c "import opencompass.tasks"
 	@touch $@
+
+image: ## build the images of Airflow and of cluster jobs, say how to push or convert them (ENGINE, REGISTRY, BASE, INFERENCE_BASE)
+	@PYTHONPATH=plugins $(PYTHON) -m scripts.image --engine "$(ENGINE)" --registry "$(REGISTRY)" --base "$(BASE)" --inference-base "$(INFERENCE_BASE)"
+
+compose-env: ## write the .env of compose.yaml, with secrets made for this place
+	@$(PYTHON) -m scripts.compose_env
 
 coverage: install ## count what of OpenCompass's library runs natively, into docs/coverage.md
 	@$(BIN)/python -m scripts.coverage

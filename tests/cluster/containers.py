@@ -117,7 +117,8 @@ def _digest(repo: Path) -> str:
     """Changes with every file that the image is made of."""
     sources = [repo / "inference", repo / "plugins/opencompass_ops/contract"]
     files = [path for source in sources for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    files += [repo / "constraints.txt", repo / "plugins/opencompass_ops/__init__.py", Path(__file__)]
+    files += [repo / "constraints.txt", repo / "scripts/base_pins.py", repo / "plugins/opencompass_ops/__init__.py"]
+    files += [Path(__file__)]
     content = hashlib.sha256()
     for path in sorted(files):
         content.update(f"{path.name}\0".encode() + path.read_bytes())

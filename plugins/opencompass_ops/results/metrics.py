@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -38,3 +39,15 @@ def order(names: Iterable[str]) -> list[str]:
     """Distinct names, the well-known ones first, others in the order given."""
     distinct = dict.fromkeys(names)
     return [name for name in FIRST if name in distinct] + [name for name in distinct if name not in FIRST]
+
+
+_LOSSES = frozenset({"avg_toxicity_score"})
+_LOSS_WORDS = frozenset(
+    {"bpb", "cer", "error", "loss", "mae", "mse", "perplexity", "ppl", "rmse", "ter", "toxicity", "wer"}
+)
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a metric gets worse by rising, as its name tells: perplexities, losses, error rates."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    return name in _LOSSES or bool(words & _LOSS_WORDS) or {"bits", "byte"} <= words

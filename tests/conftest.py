@@ -12,13 +12,14 @@ from fault_table import pytest_addoption, pytest_runtest_makereport, pytest_sess
 from installation import installation, wheel_file
 from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
-from postgres import postgres, postgres_url
+from postgres import database_url, postgres, postgres_url
 from soak_table import record, soak_table
 from workers import pytest_collection_modifyitems
 
 # fixtures and hooks
 __all__ = [
     "_swept",
+    "database_url",
     "inference_image",
     "installation",
     "make_testbed",

@@ -1,6 +1,7 @@
 """A real PostgreSQL for tests: one server per session, a fresh database for each test.
 
-Take the fixture ``postgres_url`` for the URL of an empty database of your own; ``postgres`` for the server, whose
+Take the fixture ``postgres_url`` for the URL of an empty database of your own, ``database_url`` for one of SQLite and
+one of PostgreSQL in turn, and ``postgres`` for the server, whose
 ``database()`` gives as many as a test needs. The server comes from Debian's package, listens on loopback only, asks for
 a password, and ends with the session, however that ends. ``$OPENCOMPASS_OPS_TEST_POSTGRES_URL`` names a server of your
 own instead, by a role that may create databases.
@@ -92,6 +93,14 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     """The URL of an empty database."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/results.db"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 def _look() -> packages.Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
@@ -14,6 +15,10 @@ from opencompass_ops.configs.bases import PACKAGE_VARIABLE
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import OPENCOMPASS
+from opencompass_ops.imports.ingest import ingest_folders
+from opencompass_ops.imports.naming import Naming
+from opencompass_ops.imports.reading import UNCHANGED
+from opencompass_ops.results.store import Store
 from opencompass_venv import make_tiny_model, run_opencompass
 from small_world import SmallWorld, make_world
 
@@ -145,6 +150,38 @@ def test_we_score_and_tabulate_a_folder_of_opencompass_as_it_does(world: SmallWo
     assert not report.failures
     assert results(scored.run_dir) == scores
     assert table(scored.run_dir) == summary
+
+
+def test_every_number_of_a_table_that_opencompass_wrote_is_imported(world: SmallWorld, opencompass_python: str):
+    write_native(world.folder)
+    path = config(world, NATIVE)
+    steps = ", ".join(f"{{**models[0], 'abbr': 'tiny-step-{step}'}}" for step in (200,))
+    groups = "[dict(name='both', subsets=['gsm8k', 'piqa']), dict(name='spread', subsets=['gsm8k', 'both'], std=True)]"
+    more = f"models = [*models, {steps}]\nsummarizer = dict(summary_groups={groups})\n"
+    work_dir = world.folder / "outputs" / "default"
+    plain = world.config(plain_config(world.prepare(path).run_dir) + more, name="plain")
+    shutil.rmtree(work_dir)
+    run_opencompass(opencompass_python, plain, "-w", str(work_dir), data_dir=world.folder)
+    (theirs,) = world.runs()
+    with Store.open(world.url) as store:
+        done = ingest_folders(store, [work_dir], Naming())
+        again = ingest_folders(store, [work_dir], Naming())
+        rows = store.history()
+    assert done.left_out == []
+    assert [run.state for run in again.runs] == [UNCHANGED]
+    found = {(row.dataset, row.metric, row.model): row for row in rows}
+    header, *lines = csv.reader(table(theirs).splitlines())
+    cells = {
+        (line[0], line[2], model): cell for line in lines for model, cell in zip(header[4:], line[4:], strict=True)
+    }
+    assert {dataset for dataset, _, _ in cells} == {"gsm8k", "piqa", "both", "spread"}
+    assert len(cells) == len(lines) * 2
+    assert cells == {key: f"{found[key].value:.2f}" for key in cells}
+    versions = {line[0]: line[1] for line in lines if line[1] != "-"}
+    assert versions == {name: found[name, "accuracy", "tiny"].version for name in versions}
+    piqa, spread = found["piqa", "accuracy", "tiny-step-200"], found["spread", "standard_deviation", "tiny-step-200"]
+    assert (piqa.series, piqa.step, piqa.n, spread.n) == ("tiny", 200, len(VERBS), len(VERBS) + 6)
+    assert piqa.stderr is not None
 
 
 def plain_config(run_dir: Path) -> str:

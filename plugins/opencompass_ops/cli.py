@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from opencompass_ops import __version__, config_commands, gate_commands, project_commands, suite_commands
+from opencompass_ops import (
+    __version__,
+    config_commands,
+    gate_commands,
+    import_commands,
+    project_commands,
+    suite_commands,
+)
 from opencompass_ops.clusters.connections import use_resolver
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import OpsError
@@ -73,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     leaderboard.set_defaults(command=_leaderboard)
     config_commands.add_commands(commands)
     gate_commands.add_commands(commands)
+    import_commands.add_commands(commands)
     suite_commands.add_commands(commands)
     project_commands.add_commands(commands)
     return parser

@@ -148,9 +148,7 @@ def store(tmp_path):
         yield opened
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
+@pytest.fixture
+def url(database_url):
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/results.db"
-    return request.getfixturevalue("postgres_url")
+    return database_url

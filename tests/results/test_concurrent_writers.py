@@ -15,7 +15,7 @@ from opencompass_ops.results.rows import PairRows, PredictionRow, RunRow, Sample
 from opencompass_ops.results.store import Store
 
 WHEN = "2026-11-21T12:00:00+00:00"
-PAIRS = 12
+PAIRS = 4
 STATEMENTS_OF_A_PAIR = 3
 WHOLE = {"run": 1, "prediction": PAIRS, "score": PAIRS, "sample": 4 * PAIRS, "timing": 0}
 FORK = multiprocessing.get_context("fork")
@@ -61,7 +61,7 @@ def at_once(*targets):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(120)
     return [process.exitcode for process in processes]
 
 
@@ -97,7 +97,7 @@ def test_processes_that_migrate_and_record_runs_of_shared_samples_at_once_all_su
     assert (counts["run"], counts["score"], counts["sample"]) == (4, 4 * PAIRS, 4 * PAIRS)
 
 
-@pytest.mark.parametrize("statement", [0, 1, 2, 3, 4, 1 + 5 * STATEMENTS_OF_A_PAIR, PAIRS * STATEMENTS_OF_A_PAIR])
+@pytest.mark.parametrize("statement", [0, 1, 2, 3, 4, 1 + 2 * STATEMENTS_OF_A_PAIR, PAIRS * STATEMENTS_OF_A_PAIR])
 def test_a_killed_writer_leaves_whole_pairs_and_its_run_is_completed_by_recording_it_again(url, statement):
     Store.open(url).close()
     (code,) = at_once(lambda: dying(url, statement))

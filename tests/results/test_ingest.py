@@ -11,6 +11,9 @@ from sqlalchemy import select
 
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.imports.ingest import ingest_folders
+from opencompass_ops.imports.naming import Naming
+from opencompass_ops.imports.reading import OURS
 from opencompass_ops.results.engine import transaction
 from opencompass_ops.results.findings import examine
 from opencompass_ops.results.ingest import ingest
@@ -172,3 +175,26 @@ def test_scores_know_their_series(store, make_run):
     run = make_run().fill()
     ingest(store, run.files, run.plan)
     assert [(row.series, row.step, row.origin) for row in store.checkpoints()] == [("tiny", 0, ""), ("tiny", 500, "")]
+
+
+def test_the_groups_of_a_run_stand_beside_its_datasets(store, make_run):
+    run = make_run().fill()
+    groups = [{"name": "all", "subsets": ["sum", "facts"]}]
+    plan = replace(run.plan, summarizer={"summary_groups": groups})
+    for _ in range(2):
+        ingest(store, run.files, plan)
+    rows = {row.step: row for row in store.history(dataset="all", metric="naive_average")}
+    assert [(row.value, row.n, row.series) for row in rows.values()] == [(31.25, 16, "tiny"), (56.25, 16, "tiny")]
+    assert len({row.version for row in rows.values()}) == 1
+    assert rows[0].weights_id == store.history(dataset="sum")[0].weights_id
+
+
+def test_a_run_of_ours_is_imported_as_it_was_recorded(make_run, tmp_path):
+    run = make_run().fill()
+    run.files.write(layout.PLAN, run.plan.to_json())
+    with Store.open(f"sqlite:///{tmp_path}/a.db") as first, Store.open(f"sqlite:///{tmp_path}/b.db") as second:
+        ingest(first, run.files, run.plan)
+        (dry,) = ingest_folders(None, [tmp_path], Naming()).runs
+        (done,) = ingest_folders(second, [tmp_path], Naming()).runs
+        assert dump(first) == dump(second)
+    assert (dry.state, dry.scores, dry.samples) == (done.state, done.scores, done.samples) == (OURS, 4, 32)

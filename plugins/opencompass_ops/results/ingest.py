@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.records import Manifest
@@ -15,6 +16,7 @@ from opencompass_ops.results.rows import PairRows, PredictionRow, RunRow, Sample
 from opencompass_ops.results.scores import scores_of_pair
 from opencompass_ops.results.series import series_of
 from opencompass_ops.results.store import Store
+from opencompass_ops.results.summary import GroupScore, group_scores
 from opencompass_ops.results.timings import timings_of
 
 
@@ -46,6 +48,7 @@ def ingest(store: Store, files: LocalFiles, plan: Plan) -> Ingested:
 def ingest_findings(store: Store, files: LocalFiles, plan: Plan, findings: Sequence[PairFinding]) -> Ingested:
     """The same for a run directory that was examined already."""
     pairs = [_pair_rows(files, plan, finding) for finding in findings]
+    pairs += _group_pairs(files, plan, findings, pairs)
     store.record_run(_run_row(files, plan, cover(plan.mode, findings)), pairs)
     store.record_timings(timings_of(files, plan, findings))
     return Ingested(
@@ -125,6 +128,38 @@ def _score_rows(files: LocalFiles, plan: Plan, finding: PairFinding) -> tuple[Sc
             series=series[score.model],
         )
         for score in scores_of_pair(plan, finding)
+    )
+
+
+def _group_pairs(
+    files: LocalFiles, plan: Plan, findings: Sequence[PairFinding], pairs: Sequence[PairRows]
+) -> list[PairRows]:
+    """What the summary groups make of the scores; each stands beside them like a dataset of its own."""
+    results = {(f.pair.model, f.pair.dataset): f.result.metrics for f in findings if not f.result.problem}
+    scores = {(pair.model, pair.dataset): pair.scores[0] for pair in pairs if pair.scores}
+    rows: dict[tuple[str, str], list[ScoreRow]] = {}
+    for score in group_scores(plan.models, plan.datasets, results, plan.summarizer):
+        own = [scores[part] for part in score.parts if part in scores]
+        if own:
+            rows.setdefault((score.model, score.group), []).append(_group_row(files, score, own))
+    return [PairRows(model, group, scores=tuple(found)) for (model, group), found in rows.items()]
+
+
+def _group_row(files: LocalFiles, score: GroupScore, own: Sequence[ScoreRow]) -> ScoreRow:
+    """:param own: a score of each dataset of the group."""
+    return replace(
+        own[0],
+        model=score.model,
+        dataset=score.group,
+        metric=score.metric,
+        value=score.value,
+        stderr=None,
+        n=sum(each.n for each in own),
+        version=score.version,
+        mode=score.mode,
+        evaluation_fingerprint="group:" + codec.digest([score.group, [each.evaluation_fingerprint for each in own]]),
+        path=_absolute(files, layout.PLAN),
+        created_at=max(each.created_at for each in own),
     )
 
 

@@ -1,6 +1,6 @@
 """Numbered steps that bring a results database to the schema this code knows.
 
-Each step is plain SQL that SQLite and PostgreSQL both understand. Once released a step is never
+Each step is plain SQL that SQLite and PostgreSQL both understand, but for what is marked. Once released a step is never
 edited; a change is a new step at the end.
 """
 
@@ -14,6 +14,11 @@ from opencompass_ops.errors import InputError
 
 ADVISORY_LOCK = 0x6F63_6F70
 """PostgreSQL advisory lock that one migrating process holds ("ocop")."""
+
+
+class OnPostgreSQL(str):
+    """A statement that SQLite neither understands nor needs: there a whole number has 64 bits anyway."""
+
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -52,6 +57,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE score ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX ix_score_series ON score (series)",
     ),
+    (OnPostgreSQL("ALTER TABLE score ALTER COLUMN step TYPE BIGINT"),),
 )
 
 
@@ -86,6 +92,7 @@ def _version(connection: Connection) -> int:
 
 def _apply(connection: Connection, number: int, statements: tuple[str, ...]) -> None:
     for statement in statements:
-        connection.execute(text(statement))
+        if connection.dialect.name == "postgresql" or not isinstance(statement, OnPostgreSQL):
+            connection.execute(text(statement))
     record = text("INSERT INTO schema_version (version, applied_at) VALUES (:number, :now)")
     connection.execute(record, {"number": number, "now": datetime.now(UTC).isoformat(timespec="seconds")})

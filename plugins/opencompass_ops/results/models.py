@@ -60,7 +60,7 @@ score = Table(
     Column("n", Integer, nullable=False),
     Column("version", Text, nullable=False),
     Column("mode", Text, nullable=False),
-    Column("step", Integer),
+    Column("step", BigInteger),
     Column("evaluation_fingerprint", Text, nullable=False, index=True),
     Column("weights_id", Text, nullable=False),
     Column("path", Text, nullable=False),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.results import metrics
-from opencompass_ops.results.findings import PairFinding
+from opencompass_ops.results.findings import PairFinding, Sample
 from opencompass_ops.results.statistics import Estimate, estimate
 
 SCALES = (100.0, 1.0)
@@ -49,42 +50,39 @@ def scores_of(plan: Plan, findings: Sequence[PairFinding]) -> list[Score]:
 
 
 def scores_of_pair(plan: Plan, finding: PairFinding) -> list[Score]:
-    """The finite metrics of one pair.
-
-    Samples carry one score each, so the error bar belongs to the first metric whose value is their mean.
-    """
+    """The finite metrics of one pair."""
     if finding.result.problem:
         return []
     pair = finding.pair
     steps = {model.abbr: model.step for model in plan.models}
     dataset = next((dataset for dataset in plan.datasets if dataset.abbr == pair.dataset), None)
-    numbers = [sample.score for sample in finding.result.samples]
+    scores = measure(pair.model, pair.dataset, finding.result.metrics, finding.result.samples, pair.rows)
+    version, mode = (dataset.version, dataset.mode) if dataset else ("", "")
+    return [replace(score, step=steps.get(pair.model), version=version, mode=mode) for score in scores]
+
+
+def measure(
+    model: str, dataset: str, result: Mapping[str, Any], samples: Sequence[Sample], rows: int
+) -> Iterator[Score]:
+    """The finite metrics of a result, the first one marked as primary.
+
+    Samples carry one score each, so the error bar belongs to the first metric whose value is their mean.
+
+    :param result: OpenCompass's, without details.
+    :param rows: how many were scored, where there are no samples to tell.
+    """
+    numbers = [sample.score for sample in samples]
     known = [number for number in numbers if number is not None]
     spread = estimate(known) if known and len(known) == len(numbers) else None
-    scores: list[Score] = []
-    for metric, value in metrics.pick(finding.result.metrics).items():
+    is_first = True
+    for metric, value in metrics.pick(result).items():
         if not math.isfinite(value):
             continue
         scale = _scale(value, spread)
         bars = _bars(spread, scale) if spread is not None and scale is not None else (None, None, None)
         spread = None if scale is not None else spread
-        scores.append(
-            Score(
-                model=pair.model,
-                dataset=pair.dataset,
-                metric=metric,
-                value=float(value),
-                primary=not scores,
-                n=len(numbers) or pair.rows,
-                stderr=bars[0],
-                low=bars[1],
-                high=bars[2],
-                step=steps.get(pair.model),
-                version=dataset.version if dataset else "",
-                mode=dataset.mode if dataset else "",
-            )
-        )
-    return scores
+        yield Score(model, dataset, metric, float(value), is_first, len(numbers) or rows, *bars)
+        is_first = False
 
 
 def _scale(value: float, spread: Estimate | None) -> float | None:

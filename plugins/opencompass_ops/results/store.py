@@ -70,7 +70,7 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def record_run(self, run: RunRow, pairs: Sequence[PairRows] = ()) -> None:
+    def record_run(self, run: RunRow, pairs: Iterable[PairRows] = ()) -> None:
         """Write a run and its pairs; writing the same again changes nothing.
 
         A pair's prediction rows are replaced; its scores and samples too, unless it brings none. Each pair
@@ -82,6 +82,11 @@ class Store:
         for pair in pairs:
             with transaction(self._engine, write=True) as connection:
                 _record_pair(connection, run.run_dir, pair)
+
+    def run_fingerprints(self) -> dict[str, str]:
+        """Run directory -> the fingerprint of the config that it was recorded with."""
+        c = models.run.c
+        return dict(self._rows(select(c.run_dir, c.config_fingerprint)))
 
     def record_timings(self, timings: Sequence[TimingRow]) -> None:
         """Write what jobs took; writing the same again changes nothing."""

@@ -5,6 +5,8 @@ The golden files in ``tests/golden/summary`` were written by OpenCompass itself.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +81,24 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class GroupScore:
+    """One metric of a summary group for one model.
+
+    :param model: abbr; the name of the column where models share one.
+    :param version: six digits over its datasets' versions, so that a group of other prompts is another board.
+    :param parts: model and dataset of the results it was computed from, groups within groups resolved.
+    """
+
+    model: str
+    group: str
+    metric: str
+    value: float
+    version: str
+    mode: str
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class _Board:
     """Everything the table is made of, groups included.
 
@@ -117,6 +137,41 @@ def summarize(
     wanted = _everything(board, datasets) if dataset_abbrs is None else _chosen(board, dataset_abbrs)
     rows = tuple(_row(board, name, metric, versions) for name, metric in wanted)
     return Summary(stamp, (*HEADER, *board.columns), rows, tuple(board.raw.items()))
+
+
+def group_scores(
+    models: Sequence[PlannedModel],
+    datasets: Sequence[PlannedDataset],
+    results: Mapping[tuple[str, str], Result],
+    summarizer: Mapping[str, Any] | None = None,
+) -> list[GroupScore]:
+    """Every finite number that the summary groups make of parsed results; see :func:`summarize`.
+
+    :raises ConfigError: a group that applies to these datasets is malformed.
+    """
+    _, entries = _settings(summarizer)
+    board, found = _board(models, datasets, results), []
+    versions = {dataset.abbr: dataset.version for dataset in datasets}
+    leaves: dict[str, tuple[str, ...]] = {abbr: (abbr,) for abbr in versions}
+    # The last model of a column counts, as in the table.
+    sources = {(m.column, d): (m.abbr, d) for m in models for d in versions if (m.abbr, d) in results}
+    alone = {m.column: m.abbr for m in models if sum(other.column == m.column for other in models) == 1}
+    for group in groups.applicable(entries, list(leaves)):
+        before = {column: set(scores.get(group.name, {})) for column, scores in board.scores.items()}
+        _add_group(board, group)
+        own = tuple(sorted({leaf for subset in group.subsets for leaf in leaves.get(subset.name, ())}))
+        leaves.setdefault(group.name, own)
+        version = hashlib.sha256(",".join(versions[leaf] for leaf in own).encode()).hexdigest()[:6]
+        for column, scores in board.scores.items():
+            parts = tuple(sources[column, leaf] for leaf in own if (column, leaf) in sources)
+            new = {name: value for name, value in scores.get(group.name, {}).items() if name not in before[column]}
+            whose = (alone.get(column, column), group.name)
+            found += [
+                GroupScore(*whose, metric, value, version, board.modes[group.name], parts)
+                for metric, value in new.items()
+                if parts and math.isfinite(value)
+            ]
+    return found
 
 
 def check_summarizer(summarizer: Mapping[str, Any] | None, datasets: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ further ``.pth`` there, so an editable installation of the checkout stays unseen
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,37 @@ class Installation:
         )
         assert done.returncode == code, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+
+EVAL = """
+from mmengine.config import read_base
+
+with read_base():
+    from .models.demo.tiny_llama import models
+
+models[0]['path'] = {model!r}
+datasets = [dict(
+    type='JsonlDataset', abbr='sums', path='data/sums',
+    reader_cfg=dict(input_columns=['question'], output_column='answer'),
+    infer_cfg=dict(
+        prompt_template=dict(type='PromptTemplate', template='{{question}}'),
+        retriever=dict(type='ZeroRetriever'), inferencer=dict(type='GenInferencer')),
+    eval_cfg=dict(evaluator=dict(type='AccEvaluator')))]
+"""
+
+
+def add_evaluation(project: Path, rows: int = 4) -> None:
+    """Add ``eval_mine`` to what ``init`` laid down: a model that a CPU answers in seconds, and a data set."""
+    from demo.model import make_model, make_tokenizer, save
+
+    tokenizer = make_tokenizer(f"{n}+{n + 1}={(2 * n + 1) % 97}" for n in range(400))
+    save(make_model(tokenizer, 0), tokenizer, project / "model")
+    data = project / "data" / "sums"
+    data.mkdir(parents=True)
+    lines = "".join(json.dumps({"question": f"{n}+1=", "answer": str(n + 1)}) + "\n" for n in range(rows))
+    for split in ("train", "test"):
+        (data / f"{split}.jsonl").write_text(lines)
+    (project / "include/configs/eval_mine.py").write_text(EVAL.format(model=str(project / "model")))
 
 
 def bare_venv(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from installation import Installation, bare_venv
+from installation import Installation, add_evaluation, bare_venv
 from opencompass_ops.clusters.code import pack
 
 pytestmark = [pytest.mark.airflow, pytest.mark.model]
@@ -16,21 +16,6 @@ CLUSTER = """
 kind = 'local'
 python = {python!r}
 env = dict(OMP_NUM_THREADS='1')
-"""
-EVAL = """
-from mmengine.config import read_base
-
-with read_base():
-    from .models.demo.tiny_llama import models
-
-models[0]['path'] = {model!r}
-datasets = [dict(
-    type='JsonlDataset', abbr='sums', path='data/sums',
-    reader_cfg=dict(input_columns=['question'], output_column='answer'),
-    infer_cfg=dict(
-        prompt_template=dict(type='PromptTemplate', template='{{question}}'),
-        retriever=dict(type='ZeroRetriever'), inferencer=dict(type='GenInferencer')),
-    eval_cfg=dict(evaluator=dict(type='AccEvaluator')))]
 """
 WHERE = """
 import json, importlib.metadata as metadata, inference, opencompass_ops
@@ -43,20 +28,11 @@ print(json.dumps([opencompass_ops.__file__, inference.__file__, str(default_conf
 @pytest.fixture(scope="module")
 def project(installation: Installation) -> Path:
     """What ``init`` laid down in Airflow's home, with a model, a data set and an evaluation."""
-    from demo.model import make_model, make_tokenizer, save
-
     installation.run("opencompass-ops", "init", str(installation.home))
-    tokenizer = make_tokenizer(f"{n}+{n + 1}={(2 * n + 1) % 97}" for n in range(400))
-    save(make_model(tokenizer, 0), tokenizer, installation.home / "model")
-    data = installation.home / "data" / "sums"
-    data.mkdir(parents=True)
-    rows = "".join(json.dumps({"question": f"{n}+1=", "answer": str(n + 1)}) + "\n" for n in range(4))
-    for split in ("train", "test"):
-        (data / f"{split}.jsonl").write_text(rows)
-    configs = installation.home / "include" / "configs"
-    (configs / "eval_mine.py").write_text(EVAL.format(model=str(installation.home / "model")))
+    add_evaluation(installation.home)
     other = bare_venv(installation.folder / "other")
-    (configs / "clusters" / "other.py").write_text(CLUSTER.format(python=str(other)))
+    clusters = installation.home / "include/configs/clusters"
+    (clusters / "other.py").write_text(CLUSTER.format(python=str(other)))
     return installation.home
 
 

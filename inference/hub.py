@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from inference import memory
 from inference.loaders import Find, Row, read_csv, read_jsonl, read_text, with_columns_of_all
 from inference.problems import InputProblem
 
@@ -94,6 +95,7 @@ def _arrow_rows(file: Path, read: Any) -> list[Row]:
         raise InputProblem(
             f"{file} needs pyarrow, which {sys.executable} lacks; install it there, or convert the file to JSON lines"
         ) from error
+    memory.note(file)  # pyarrow opens it without Python's knowledge
     try:
         rows: list[Row] = read(pyarrow, str(file)).to_pylist()
     except (pyarrow.ArrowInvalid, OSError) as error:

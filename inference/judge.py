@@ -113,14 +113,17 @@ def open_judge(judge_cfg: Any, environ: Mapping[str, str] = os.environ) -> Judge
     )
 
 
+def leaves_judge_open(evaluator: Any) -> bool:
+    """Whether an evaluator's config wants a judge and leaves it to the environment who that is."""
+    if not isinstance(evaluator, dict):
+        return False
+    is_open = "judge_cfg" in evaluator and not evaluator["judge_cfg"]
+    return is_open or leaves_judge_open(evaluator.get("llm_evaluator"))
+
+
 def judge_of_environment(evaluator: Any, environ: Mapping[str, str] = os.environ) -> str:
     """Who judges for an evaluator's config that leaves it to the environment; "" where it names a judge or has none."""
-    if not isinstance(evaluator, dict):
-        return ""
-    open_ = "judge_cfg" in evaluator and not evaluator["judge_cfg"]
-    if open_:
-        return environ.get("OC_JUDGE_MODEL", "")
-    return judge_of_environment(evaluator.get("llm_evaluator"), environ)
+    return environ.get("OC_JUDGE_MODEL", "") if leaves_judge_open(evaluator) else ""
 
 
 def _settings(model: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import platform
 import sys
 import traceback
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from inference.build import build_requests, model_family
-from inference.datasets import Rows, load_rows
+from inference.demands import check_demands
 from inference.identity import (
     bridged_identity,
     local_model,
@@ -25,10 +25,11 @@ from inference.identity import (
     weights_identity,
     weights_size,
 )
-from inference.judge import judge_of_environment
+from inference.judge import judge_of_environment, leaves_judge_open
 from inference.native import Gaps, gaps, model_gap, model_scoring_gap, no_task
 from inference.problems import InputProblem, NotNative
 from inference.registry import section
+from inference.remembered_rows import RememberedRows
 from inference.requests import RankingRequest, Request
 from inference.runs import read_runs
 from inference.sizes import check_dataset_sizes, check_model_sizes
@@ -56,10 +57,10 @@ def probe(request: ProbeRequest) -> ProbeReport:
     """
     cache_dir = os.path.expanduser(request.cache_dir)  # noqa: PTH111  # of whoever runs the probe; "" stays ""
     models = tuple(_model(model, request, cache_dir) for model in request.models)
-    digests = _Digests()
+    usable = {model.abbr for model in models if not model.error}
     datasets, requests = [], []
     for config in request.datasets:
-        dataset, pairs = _dataset(config, request, digests, {model.abbr for model in models if not model.error})
+        dataset, pairs = _dataset(config, request, RememberedRows(config, request.data_dir, cache_dir), usable)
         datasets.append(dataset)
         requests += pairs
     return ProbeReport(models=models, datasets=tuple(datasets), requests=tuple(requests), versions=_versions())
@@ -88,6 +89,7 @@ def _model(model_cfg: dict[str, Any], request: ProbeRequest, cache_dir: str) -> 
     abbr = str(model_cfg.get("abbr", "?"))
     try:
         check_model_sizes(model_cfg)
+        check_demands(model_cfg)
         model_scoring_gap(model_cfg)
         gap = model_gap(model_cfg)
         try:
@@ -118,33 +120,34 @@ def _checkpoint(abbr: str, model_cfg: dict[str, Any], data_dir: str, cache_dir: 
 
 
 def _dataset(
-    config: dict[str, Any], request: ProbeRequest, digests: _Digests, usable: set[str]
+    config: dict[str, Any], request: ProbeRequest, rows: RememberedRows, usable: set[str]
 ) -> tuple[DatasetProbe, list[RequestProbe]]:
     abbr = str(config.get("abbr", "?"))
-    rows: Rows | None = None
+    total = 0
     models = [model for model in request.models if model.get("abbr") in usable]
     try:
         found = gaps(config)
+        evaluator = section(config, "eval_cfg").get("evaluator")
+        judged: dict[str, Any] = {"judge": judge_of_environment(evaluator), "open_judge": leaves_judge_open(evaluator)}
         if found.loader:
             return DatasetProbe(abbr, bridge=found.loader, unscorable=no_task(config)), [
-                _unloaded(model, abbr, found) for model in models
+                replace(_unloaded(model, abbr, found), **judged) for model in models
             ]
-        rows = load_rows(config, request.data_dir)
+        total, selected = rows.counts()
         if request.limit is not None and read_runs(config).n > 1:
             raise InputProblem(f"dataset {abbr}: limit would cut its runs (n) apart; leave it out, or use test_range")
-        selected = len(rows.selected) if request.limit is None else min(request.limit, len(rows.selected))
+        selected = selected if request.limit is None else min(request.limit, selected)
         if not selected:
-            raise InputProblem(f"dataset {abbr}: no row is left of {len(rows.test)}; check test_range and limit")
-        judge = judge_of_environment(section(config, "eval_cfg").get("evaluator"))
-        pairs = [replace(_pair(model, config, found, digests, rows, request.limit), judge=judge) for model in models]
+            raise InputProblem(f"dataset {abbr}: no row is left of {total}; check test_range and limit")
+        pairs = [replace(_pair(model, config, found, rows, request.limit), **judged) for model in models]
         bridged = {pair.model for pair in pairs if pair.bridge}
         native = [model for model in models if model["abbr"] not in bridged]
         if native:
             check_dataset_sizes(config, native)
-        return DatasetProbe(abbr, len(rows.test), selected, unscorable=no_task(config)), pairs
+        return DatasetProbe(abbr, total, selected, unscorable=no_task(config)), pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
         named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
-        return DatasetProbe(abbr=abbr, rows=len(rows.test) if rows else 0, error=named), []
+        return DatasetProbe(abbr=abbr, rows=total, error=named), []
 
 
 def _unloaded(model: dict[str, Any], dataset: str, found: Gaps) -> RequestProbe:
@@ -152,21 +155,25 @@ def _unloaded(model: dict[str, Any], dataset: str, found: Gaps) -> RequestProbe:
 
 
 def _pair(
-    model: dict[str, Any], config: dict[str, Any], found: Gaps, digests: _Digests, rows: Rows, limit: int | None
+    model: dict[str, Any], config: dict[str, Any], found: Gaps, rows: RememberedRows, limit: int | None
 ) -> RequestProbe:
     names = str(model["abbr"]), str(config.get("abbr", "?"))
     eval_bridge = found.scoring or model_scoring_gap(model)
     bridge = found.infer or model_gap(model)
     if not bridge:
         try:
-            return RequestProbe(*names, digests.of(model, config, rows, limit), "", eval_bridge)
+            return RequestProbe(*names, _request_digest(model, config, rows, limit), "", eval_bridge)
         except NotNative as gap:
             bridge = str(gap)
-    return RequestProbe(*names, _rows_digest(rows), bridge, eval_bridge)
+    digest = rows.remembered("rows", lambda loaded: codec.digest([loaded.train, loaded.test]))
+    return RequestProbe(*names, digest, bridge, eval_bridge)
 
 
-def _rows_digest(rows: Rows) -> str:
-    return codec.digest([rows.train, rows.test])
+def _request_digest(model: dict[str, Any], dataset: dict[str, Any], rows: RememberedRows, limit: int | None) -> str:
+    """By what of a model shows in prompts: checkpoints of one model share theirs."""
+    shown = [model_family(model), model.get("meta_template"), limit]
+    found = rows.remembered(shown, lambda loaded: request_digest(build_requests(model, dataset, loaded, limit)))
+    return str(found)
 
 
 def _told(error: Exception) -> str:
@@ -174,23 +181,6 @@ def _told(error: Exception) -> str:
         return str(error)
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error}; its config has a shape nobody thought of, see the probe's log"
-
-
-@dataclass
-class _Digests:
-    """Digests by dataset and by what of a model shows in prompts: checkpoints of one model share theirs."""
-
-    known: dict[str, str] = field(default_factory=dict)
-
-    def of(self, model: dict[str, Any], dataset: dict[str, Any], rows: Rows, limit: int | None) -> str:
-        """The digest of model x dataset.
-
-        :raises InputProblem: their configs make no prompts.
-        """
-        key = codec.digest([model_family(model), model.get("meta_template"), dataset.get("abbr")])
-        if key not in self.known:
-            self.known[key] = request_digest(build_requests(model, dataset, rows, limit))
-        return self.known[key]
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from inference import memory
 from inference.problems import InputProblem
 
 ARCHIVES = "http://opencompass.oss-cn-shanghai.aliyuncs.com/datasets/data/"
@@ -64,10 +65,15 @@ def find_data(path: Any, data_dir: str) -> Path:
         raise InputProblem(f"path {path!r} is no path; name the data's folder, such as './data/gsm8k'")
     relative = _SOURCES[path].folder if path in _SOURCES else path
     places = [Path(root) / relative for root in _roots(data_dir)]
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if _exists(place)), None)
     if found is None:
         raise InputProblem(f"{places[0]} does not exist; {_way(relative, data_dir)}")
     return found
+
+
+def _exists(place: Path) -> bool:
+    memory.note(place)  # what appears there later goes before what was found elsewhere
+    return place.exists()
 
 
 def _roots(data_dir: str) -> list[str]:

@@ -89,6 +89,9 @@ def test_a_failure_is_one_red_exit_code_and_attach_goes_on(world: SmallWorld, ca
     assert main(["run", world.config(), "--retry", "0"]) == 1
     captured = capsys.readouterr()
     assert re.search(r"^failed: infer-0000-\w+: tiny/sums .* this job was told to fail$", captured.err, re.M)
+    assert re.search(
+        r"^failed: eval-0000-\w+: tiny/sums: not started, .* this job was told to fail", captured.err, re.M
+    )
     assert "coverage 0/1 pairs" in captured.out
     fail.unlink()
     (run_dir,) = world.runs()
@@ -96,6 +99,7 @@ def test_a_failure_is_one_red_exit_code_and_attach_goes_on(world: SmallWorld, ca
     assert "coverage 1/1 pairs" in capsys.readouterr().out
     assert main(["attach", str(run_dir)]) == 0
     assert [name.rpartition("-")[2] for name in world.jobs(run_dir, "infer")] == ["e1", "e2"]
+    assert [name.rpartition("-")[2] for name in world.jobs(run_dir, "eval")] == ["e1"]
 
 
 def test_debug_shows_the_output_of_one_job_after_the_other(world: SmallWorld, capsys: pytest.CaptureFixture[str]):

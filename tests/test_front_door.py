@@ -129,6 +129,16 @@ def test_a_station_gets_each_score_once_unless_it_shall_be_overwritten(world: Sm
     assert json.loads(file.read_text()) == entry
 
 
+def test_the_station_of_the_config_holds_where_the_request_names_none(world: SmallWorld):
+    config = world.config(None, ("datasets = ", "station_path = 'theirs'\ndatasets = "))
+    world.evaluate(config)
+    assert (world.folder / "theirs" / "sums" / "tiny.json").is_file()
+    world.evaluate(config, station_path="ours")
+    assert (world.folder / "ours" / "sums" / "tiny.json").is_file()
+    with pytest.raises(ConfigError, match="station_path is 3; write a folder's path"):
+        world.prepare(world.config(None, ("datasets = ", "station_path = 3\ndatasets = ")))
+
+
 def test_a_checkpoint_and_a_file_of_rows_are_evaluated_without_any_config(
     world: SmallWorld, capsys: pytest.CaptureFixture[str]
 ):

@@ -11,6 +11,7 @@ import pytest
 from judge_server import judge_server
 from opencompass_ops.contract import layout, variables
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.errors import PlanError
 from small_world import SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -62,3 +63,16 @@ def test_the_next_run_asks_only_what_the_judge_left_open(world: SmallWorld, monk
         assert len(other.plan.evaluations) == 1  # another judge, another score
         assert server.keys == {"Bearer sk-canary-judge"}
     assert not [path for path in world.folder.rglob("*") if path.is_file() and b"sk-canary" in path.read_bytes()]
+
+
+def test_a_run_that_wants_a_judge_whom_nobody_names_is_refused_before_it_begins(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OC_JUDGE_MODEL", raising=False)
+    config = world.config(None, ("dict(type='AccEvaluator')", JUDGED))
+    with pytest.raises(PlanError, match=r"sums: it wants a judge, and OC_JUDGE_MODEL is not set .*'local'"):
+        world.prepare(config)
+    assert world.runs() == []
+    assert world.prepare(config, mode="infer").plan.shards
+    world.cluster("judges", more="env = dict(OC_JUDGE_MODEL='wise')\n")
+    assert world.prepare(config, eval_cluster="judges").plan.evaluations

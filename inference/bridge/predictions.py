@@ -8,6 +8,7 @@ it leaves counts only when every item is there.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from inference.bridge.process import (
     run_task,
     task_environment,
 )
+from inference.bridge.stopwatch import Stopwatch, device_name
 from inference.bridge.workplace import open_workplace
 from inference.heartbeat import Progress
 from inference.identity import refuse_changed_weights
 from inference.infer import unanswered
 from inference.journal import to_bytes
 from inference.manifests import of_part
+from inference.timing import Timing
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
@@ -54,20 +57,30 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) ->
     refuse_changed_weights(spec)
     progress.phase = "loading"
 
+    run_cfg = spec.model.get("run_cfg") or {}
+    num_gpus, num_procs = int(run_cfg.get("num_gpus") or 0), int(run_cfg.get("num_procs") or 1)
+    lacking = {part.name: part.count - _count(files, spec, part) for part in wanted}
+    stopwatch = Stopwatch(
+        lacking, lambda name: files.exists(layout.prediction(spec.model_abbr, name)), device_name(num_gpus)
+    )
+
     def watch(said: str) -> None:
+        stopwatch.look(loaded=READY in said)
         progress.done = answered + sum(_count(files, spec, part) for part in wanted)
         if READY in said or progress.done > answered:
             progress.phase = "running"
 
     parameters = open_workplace(files, spec, infer_parameters(spec, wanted, str(files.root)))
-    run_cfg = spec.model.get("run_cfg") or {}
-    processes = count_processes(spec.model, int(run_cfg.get("num_gpus") or 0), int(run_cfg.get("num_procs") or 1))
+    processes = count_processes(spec.model, num_gpus, num_procs)
     problems: list[str] = []
     try:
         run_task(INFER_TASK, parameters, task_environment(spec.data_dir), processes, watch)
     finally:
         progress.phase = "writing"
-        problems += filter(None, (_finish(files, spec, part, token, version) for part in wanted))
+        timings = stopwatch.timings
+        problems += filter(
+            None, (_finish(files, spec, part, token, version, timings.get(part.name)) for part in wanted)
+        )
     if problems:
         raise OpenCompassFailed(f"OpenCompass's task ended without an error, but {'; '.join(problems)}")
 
@@ -139,7 +152,9 @@ def _read(files: LocalFiles, spec: ShardSpec, part: Part) -> tuple[dict[str, Any
     return found, f"{path} has no answer to item {broken}" if broken else ""
 
 
-def _finish(files: LocalFiles, spec: ShardSpec, part: Part, token: str, version: str) -> str:
+def _finish(
+    files: LocalFiles, spec: ShardSpec, part: Part, token: str, version: str, timing: Timing | None = None
+) -> str:
     """Give a complete prediction file its manifest and clear what belongs to it; returns why it is not complete."""
     found, problem = _read(files, spec, part)
     if problem:
@@ -148,7 +163,9 @@ def _finish(files: LocalFiles, spec: ShardSpec, part: Part, token: str, version:
     if list(found) != [str(number) for number in range(part.count)]:
         ordered = {str(number): found[str(number)] for number in range(part.count)}
         files.write(path, to_bytes(json.dumps(ordered, indent=4, ensure_ascii=False)))
-    details = {"engine": spec.engine, "versions": {"opencompass": version}}
+    details: dict[str, Any] = {"engine": spec.engine, "versions": {"opencompass": version}}
+    if timing is not None:
+        details["timing"] = asdict(timing)
     manifest = of_part(spec, part, token, files.read(path), details)
     files.write(layout.manifest(path), manifest.to_json())
     journal = files.path(layout.journal(spec.model_abbr, part.name))

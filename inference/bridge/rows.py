@@ -9,24 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from inference import memory
 from inference.bridge.process import opencompass_version
 from inference.problems import InputProblem
 from inference.ranges import select
 from inference.registry import section
-from opencompass_ops.contract import codec
-from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.probe import DatasetProbe, ProbeReport, ProbeRequest
 
 _ADDED = ("subdivision", "idx")
 """Columns that OpenCompass adds to every row: its name and number."""
-_CODE = (".py", ".pyc", ".so", ".lock", ".log")
 
 
 def probe_rows(request: ProbeRequest) -> ProbeReport:
@@ -73,21 +68,14 @@ def _told(error: Exception) -> str:
 
 
 def _remembered(config: dict[str, Any], data_dir: str, cache: str, version: str) -> tuple[int, str]:
-    key = codec.digest([_loading(config), data_dir, version])
-    memory, name = LocalFiles(cache or "."), f"rows/{key}.json"
-    if cache:
-        try:
-            known = json.loads(memory.read(name))
-            if known["files"] and all(_stamp(path) == stamp for path, stamp in known["files"]):
-                return int(known["rows"]), str(known["digest"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # a damaged memory is no memory
-    with _opened_files() as opened:
-        rows, digest = _load(config)
-    if cache:
-        stamps = [[path, stamp] for path in sorted(opened) if (stamp := _stamp(path))]
-        memory.write(name, json.dumps({"rows": rows, "digest": digest, "files": stamps}))
-    return rows, digest
+    key = [_loading(config), data_dir, version]
+    known = memory.recall(cache, key)
+    if known is None:
+        with memory.noted_files() as seen:
+            known = _load(config)
+        memory.keep(cache, key, known, seen)
+    rows, digest = known
+    return int(rows), str(digest)
 
 
 def _loading(config: dict[str, Any]) -> dict[str, Any]:
@@ -116,32 +104,3 @@ def _load(config: dict[str, Any]) -> tuple[int, str]:
             digest.update(json.dumps(content, sort_keys=True, default=str).encode() + b"\n")
         digest.update(b"\n")
     return len(dataset.test), digest.hexdigest()
-
-
-@contextmanager
-def _opened_files() -> Iterator[set[str]]:
-    """Names of the files that are opened for reading; a hook stays for the life of the process, so it is switched."""
-    opened: set[str] = set()
-    state = {"on": True}
-    libraries = tuple({sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev"})
-
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if not state["on"] or event != "open" or not isinstance(arguments[0], (str, os.PathLike)):
-            return
-        path = os.path.abspath(arguments[0])  # noqa: PTH100  # a hook must be quick
-        if "r" in str(arguments[1] or "r") and not path.startswith(libraries) and not path.endswith(_CODE):
-            opened.add(path)
-
-    sys.addaudithook(note)
-    try:
-        yield opened
-    finally:
-        state["on"] = False
-
-
-def _stamp(path: str) -> list[int]:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opencompass_ops import (
     __version__,
+    budget_commands,
     config_commands,
     gate_commands,
     import_commands,
@@ -83,15 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     import_commands.add_commands(commands)
     suite_commands.add_commands(commands)
     project_commands.add_commands(commands)
+    budget_commands.add_commands(commands)
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.instance import user_name
     from opencompass_ops.prepare import prepare
     from opencompass_ops.results.store import default_url
 
     params = from_arguments(arguments)
-    prepared = prepare(params, database_url=default_url(), say=print)
+    prepared = prepare(params, database_url=default_url(), say=print, user=user_name())
     print(prepared.text)
     if prepared.dry_run:
         return 0
@@ -99,11 +102,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from opencompass_ops.instance import user_name
     from opencompass_ops.prepare import prepare
     from opencompass_ops.results.store import default_url
 
     say = (lambda line: print(line, file=sys.stderr)) if arguments.json else print
-    prepared = prepare(from_arguments(arguments) | {"dry_run": True}, database_url=default_url(), say=say)
+    prepared = prepare(
+        from_arguments(arguments) | {"dry_run": True}, database_url=default_url(), say=say, user=user_name()
+    )
     print(codec.dumps(prepared.plan) if arguments.json else prepared.text)
     return 0
 
@@ -123,7 +129,7 @@ def _drive(run_dir: Path, *, live: bool) -> int:
     from opencompass_ops.summarize import summarize
 
     try:
-        failed = run_to_end(run_plan(run_dir, say=_say, live=live))
+        failed = run_to_end(run_plan(run_dir, say=_say, live=live, database_url=default_url()))
     except KeyboardInterrupt:
         return _interrupted(run_dir)
     report = summarize(run_dir, database_url=default_url())

@@ -17,6 +17,7 @@ from opencompass_ops.operators.shard import ShardOperator
 from opencompass_ops.operators.slurm import SlurmOperator
 from opencompass_ops.operators.summarize import SummarizeOperator
 from opencompass_ops.planning.params import form
+from opencompass_ops.planning.table.limits import HOURS_OFFERED
 from opencompass_ops.suites import read_published, versions
 
 OPERATORS: tuple[type[ShardOperator], ...] = (LocalOperator, SlurmOperator)
@@ -81,7 +82,9 @@ def build_eval_dag(dag_id: str = "opencompass_eval", default_args: Mapping[str, 
     :param default_args: Airflow's arguments for every task, e.g. ``queue``, or ``execution_timeout``, which also counts
         while a job waits and runs; see :class:`ShardOperator`.
     """
-    fields = form({"config": offered(), "cluster": offered("clusters"), "eval_cluster": offered("clusters")})
+    clusters = offered("clusters")
+    hours = dict.fromkeys(("shard_hours", "run_hours"), HOURS_OFFERED)
+    fields = form({"config": offered(), "cluster": clusters, "eval_cluster": clusters, **hours})
     return _build(dag_id, fields, DOC, default_args)
 
 

@@ -10,12 +10,16 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opencompass_ops.budgets.meter import NOT_BEGUN, Meter, meter_for, tell
+from opencompass_ops.budgets.watched import Watched
 from opencompass_ops.clusters import attempts, judgement
 from opencompass_ops.clusters.adaptation import adapt
 from opencompass_ops.clusters.attempts import Outcome
@@ -25,7 +29,7 @@ from opencompass_ops.clusters.poller import cluster_for, poller_for
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import evidence, layout, variables
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.plan import Plan, PlannedLimits
 from opencompass_ops.contract.spec import INFER, OPENCOMPASS, ShardSpec
 from opencompass_ops.errors import (
     InfrastructureError,
@@ -34,6 +38,7 @@ from opencompass_ops.errors import (
     JobFailed,
     JobInterrupted,
     JobRefused,
+    LimitReached,
     MissingParts,
     OutOfMemory,
     UnsureError,
@@ -58,6 +63,7 @@ _CLASSES: dict[str, type[JobError]] = {
     "InfrastructureError": InfrastructureError,
     "JobInterrupted": JobInterrupted,
     "OutOfMemory": OutOfMemory,
+    "LimitReached": LimitReached,
     "MissingParts": MissingParts,  # as inference/problems.py names it in an evaluation's exit record
 }
 
@@ -71,6 +77,9 @@ class Job:
     :param shard: the shard's id.
     :param epoch: number of the deliberate submission, from 1.
     :param group: jobs that share ``max_running``: those of the run.
+    :param limits: of the run, the values of a ``PlannedLimits``.
+    :param gpus: devices of the job.
+    :param expected: seconds that it was planned to take, 0 when nobody knows.
     """
 
     cluster: dict[str, Any]
@@ -80,6 +89,9 @@ class Job:
     epoch: int
     group: str
     max_running: int
+    limits: dict[str, Any] = field(default_factory=dict)
+    gpus: int = 0
+    expected: float = 0.0
 
     def to_values(self) -> dict[str, Any]:
         """Plain JSON values that :meth:`from_values` reads."""
@@ -141,6 +153,7 @@ def job_for(run_dir: str, shard: str) -> Job:
     # The plan's own path is the run's name: one folder reached by two paths is one run.
     attempt = attempts.current(files, plan.instance, plan.run_dir, shard)
     stage = plan.stage_of(shard)
+    planned = next((one for one in (*plan.shards, *plan.evaluations) if one.id == shard), None)
     return Job(
         cluster=engine_cluster(stage.cluster, read_spec(files, shard)),
         run_dir=run_dir,
@@ -149,6 +162,9 @@ def job_for(run_dir: str, shard: str) -> Job:
         epoch=attempt.epoch,
         group=attempts.group(plan.instance, plan.run_dir),
         max_running=stage.max_num_workers,
+        limits=asdict(plan.limits) if plan.limits else {},
+        gpus=planned.num_gpus if planned else 0,
+        expected=planned.seconds if planned else 0.0,
     )
 
 
@@ -165,18 +181,62 @@ def shard_is_done(run_dir: str, shard: str) -> bool:
     return not evidence.shard_problem(files, read_spec(files, shard))
 
 
-async def run_job(job: Job, on_status: OnStatus | None = None) -> Outcome:
-    """See one submission through; its history and verdict are written on the way.
+async def run_job(job: Job, on_status: OnStatus | None = None, database_url: str | None = None) -> Outcome:
+    """See one submission through, within its run's limits; its history and verdict are written on the way.
 
     :param on_status: called with each new state, progress or piece of log; must return at once.
+    :param database_url: of the results database, in which GPU-hours are booked; None counts none and keeps to the
+        limits on the clock.
     :raises asyncio.CancelledError: the caller was cancelled; the job was not.
     """
-    outcome = attempts.verdict(job.files, job.token) or await _seen_through(job, _Observer(job, on_status))
+    outcome = attempts.verdict(job.files, job.token) or await _metered(job, on_status, meter_for(database_url))
     if not outcome.ok and outcome.error_type != JobRefused.__name__:
         # A lost job may run on, and Slurm may start one again that has ended, under the same id: a requeue that the
         # queue does not show yet, or an administrator's. Beside the next job it would do the work twice.
         await _surely(lambda: cluster_for(job.config).cancel([job.token]), f"{job.token}: not known to stay stopped")
     return outcome
+
+
+async def _metered(job: Job, on_status: OnStatus | None, meter: Meter) -> Outcome:
+    """See it through while it is within its limits."""
+    watched = _watched(job)
+    async with meter.watching(watched):
+        refused = "" if job.was_submitted else await meter.refusal(watched)
+        if refused:
+            tell(watched, refused, was_running=False)
+            reason = f"{NOT_BEGUN}{refused}"
+            outcome = Outcome(job.token, job.epoch, JobState.CANCELLED, reason, "LimitReached", retryable=False)
+            attempts.conclude(job.files, outcome)
+            return attempts.verdict(job.files, job.token) or outcome
+        return await _seen_through(job, _Observer(job, on_status, watched))
+
+
+def _watched(job: Job) -> Watched:
+    """The job as its limits see it, with what earlier jobs of the shard ran since the run's launch."""
+    limits = PlannedLimits(**job.limits)
+    launched = datetime.fromisoformat(limits.launched) if limits.launched else datetime.min.replace(tzinfo=UTC)
+    earlier = (attempts.ran(job.files, outcome.token) for outcome in attempts.before(job.files, job.token))
+    before = sum((end - begin).total_seconds() for begin, end in filter(None, earlier) if end and begin >= launched)
+    now = attempts.ran(job.files, job.token)
+
+    async def stop(reason: str) -> None:
+        attempts.ask_cancel(job.files, job.token, reason)
+        await cluster_for(job.config).cancel([job.token])
+
+    return Watched(
+        token=job.token,
+        shard=job.shard,
+        label=job.spec.label,
+        run_dir=job.run_dir,
+        files=job.files,
+        limits=limits,
+        cluster=job.config.name,
+        gpus=job.gpus,
+        expected=job.expected,
+        before=before,
+        stop=stop,
+        since=now[0].timestamp() if now else None,
+    )
 
 
 async def _seen_through(job: Job, seen: _Observer) -> Outcome:
@@ -248,6 +308,8 @@ def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
     files = LocalFiles(run_dir)
     label = read_spec(files, shard).label
     message = f"{label} ({outcome.token}): {outcome.state.value}: {outcome.reason}"
+    if _error_class(outcome) is LimitReached:
+        message += f"; what is answered is kept: go on with the same request and -r {files.root.name} (form: Reuse run)"
     tail = log_tail(run_dir, shard)
     if tail:
         message += f"\nlast lines of {log_path(run_dir, shard)}:\n{tail}"
@@ -333,8 +395,9 @@ def build_request(job: Job, spec: ShardSpec | None = None) -> JobRequest:
 class _Observer:
     """Notes each new state in the history before it passes statuses on."""
 
-    def __init__(self, job: Job, on_status: OnStatus | None) -> None:
+    def __init__(self, job: Job, on_status: OnStatus | None, watched: Watched) -> None:
         self._job = job
+        self._watched = watched
         self._on_status = on_status
         self._state: JobState | None = None
 
@@ -342,6 +405,8 @@ class _Observer:
         if status.state is not self._state:
             attempts.note(self._job.files, self._job.token, status)
             self._state = status.state
+            if status.state is JobState.RUNNING and self._watched.since is None:
+                self._watched.since = time.time()
         if self._on_status:
             self._on_status(status)
 

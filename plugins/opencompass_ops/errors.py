@@ -12,6 +12,7 @@ OpsError
     JobCancelled         somebody stopped it; never tried again by itself
     InfrastructureError  the cluster lost, killed or could not start it; own budget
     JobInterrupted       time limit or preemption; goes on with what is missing, while progress is made
+    LimitReached         a limit on time or GPU-hours stopped it or kept it from beginning; goes on with reuse
   BudgetExceeded         the run's failures are more than it may have; turns the run red
   UnsureError            a query failed: no evidence, no state change; asked again
     UnreachableError     the cluster could not be reached; nothing ran there
@@ -70,6 +71,10 @@ class InfrastructureError(JobError):
 
 class JobInterrupted(JobError):
     """The time limit or a preemption stopped the job; the next one goes on with what is missing."""
+
+
+class LimitReached(JobError):
+    """A limit on time or GPU-hours stopped the job or kept it from beginning; what is done counts when it goes on."""
 
 
 class MissingParts(JobRefused):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from pathlib import Path
 
@@ -13,6 +14,14 @@ def instance_id() -> str:
     """Six hex digits: ``OPENCOMPASS_OPS_INSTANCE`` hashed, else host and user."""
     named = os.environ.get("OPENCOMPASS_OPS_INSTANCE")
     return digest(named or [socket.gethostname(), os.getuid()])[:6]
+
+
+def user_name() -> str:
+    """Who runs this process, by the host's user table; the number where it has no name for it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def absolute(path: str) -> Path:

@@ -12,6 +12,9 @@ from typing import Any
 
 from opencompass_ops.asked import cluster_for, models_for, with_image
 from opencompass_ops.bridging import complete, with_own_opencompass
+from opencompass_ops.budgets.hours import seconds, today
+from opencompass_ops.budgets.ledger import exhausted
+from opencompass_ops.budgets.site import site
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import find_config
@@ -21,12 +24,13 @@ from opencompass_ops.configs.names import mode, prompt_hash
 from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.plan import Plan, PlannedShard, PlannedStage
+from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
+from opencompass_ops.judges import with_judges
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
 from opencompass_ops.planning.params import in_vain
@@ -90,6 +94,7 @@ def prepare(
     run_dir: Path | None = None,
     on_claim: Callable[[Path], None] = lambda folder: None,
     max_map_length: int = 1024,
+    user: str = "",
 ) -> Prepared:
     """Check the request, resolve the config, probe data and weights, plan, and write the plan.
 
@@ -102,6 +107,7 @@ def prepare(
         try are alive, its plan stands.
     :param on_claim: called with the run directory once it is claimed.
     :param max_map_length: most shards of one stage.
+    :param user: on whose account the run goes, "" when nobody knows.
     :raises InputError: one message that names each culprit and the next step.
     """
     params = requested(params)
@@ -120,15 +126,20 @@ def prepare(
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
     if reused_dir and question.weights_may_be_gone:
         report = with_remembered_weights(report, reused_dir, config.models)
+    report = with_judges(report, cluster, asked.scoring)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
+        limits = _limits(request, user, str(params.get("series") or ""))
+        spent = exhausted(store, site().scopes(user, limits.series, today()))
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
     asked = replace(asked, config=replace(config, warnings=(*config.warnings, *stale)))
     seed = _plan_input(asked, params, report, known, max_map_length)
-    seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir))
-    output, folder = _claim(seed, cluster, work_dir, reused_dir, dry_run=request.dry_run)
+    seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir), limits=limits)
+    if request.dry_run:
+        seed = replace(seed, warnings=(*seed.warnings, *(f"no job with GPUs would begin: {line}" for line in spent)))
+    output, folder = _claim(seed, cluster, work_dir, reused_dir, spent, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
         _write(output, folder, report, config)
@@ -178,6 +189,7 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
             max_num_workers=infer.max_num_workers,
             retry=infer.retry,
             dump_eval_details=request.dump_eval_details and details,
+            station_path=request.station_path or config.station_path,
         ),
         config=replace(
             config,
@@ -238,12 +250,23 @@ def look_at(config: EvalConfig, cluster: ClusterConfig) -> ProbeReport:
     :raises UnsureError: the cluster could not be asked.
     """
     question = _probe_request(Request(), cluster, config)
-    return complete(probe(question, cluster), question, cluster, cluster)
+    return with_judges(complete(probe(question, cluster), question, cluster, cluster), cluster, cluster)
 
 
 def _alive(tokens: Sequence[str]) -> str:
     shown = ", ".join(tokens[:3]) + (" ..." if len(tokens) > 3 else "")
     return f"{len(tokens)} jobs of the run are alive ({shown})"
+
+
+def _limits(request: Request, user: str, series: str) -> PlannedLimits:
+    return PlannedLimits(
+        launched=datetime.now().astimezone().isoformat(timespec="seconds"),
+        user=user,
+        series=series,
+        shard_seconds=seconds(request.shard_hours),
+        run_seconds=seconds(request.run_hours),
+        gpu_seconds=seconds(request.gpu_hours),
+    )
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
@@ -315,7 +338,7 @@ def _plan_input(
         instance=instance_id(),
         config=str(config.path),
         config_fingerprint=config.fingerprint,
-        params=mask(params),
+        params=mask(params | ({"station_path": request.station_path} if request.station_path else {})),
         models=config.models,
         datasets=config.datasets,
         combinations=config.model_dataset_combinations,
@@ -337,20 +360,38 @@ def _plan_input(
 
 
 def _claim(
-    seed: PlanInput, cluster: ClusterConfig, work_dir: Path, reused_dir: Path | None, *, dry_run: bool
+    seed: PlanInput,
+    cluster: ClusterConfig,
+    work_dir: Path,
+    reused_dir: Path | None,
+    spent: Sequence[str],
+    *,
+    dry_run: bool,
 ) -> tuple[PlanOutput, Path]:
+    """The plan, and the folder that is its own.
+
+    :param spent: limits on GPU-hours that are used up.
+    """
     now = datetime.now().astimezone()
-    if reused_dir is not None or dry_run:
-        stamp = now.strftime("%Y%m%d_%H%M%S")
-        folder = reused_dir or work_dir / stamp
-        return make_plan(replace(seed, stamp=stamp, run_dir=str(folder))), folder
     while True:
         stamp = now.strftime("%Y%m%d_%H%M%S")
-        folder = work_dir / stamp
+        folder = reused_dir or work_dir / stamp
         output = make_plan(replace(seed, stamp=stamp, run_dir=str(folder)))
-        if claim_run_dir(folder, cluster):
+        if dry_run:
+            return output, folder
+        _refuse_spent(output.plan, spent)
+        if reused_dir or claim_run_dir(folder, cluster):
             return output, folder
         now += timedelta(seconds=1)
+
+
+def _refuse_spent(plan: Plan, spent: Sequence[str]) -> None:
+    """Begin nothing that would be stopped at once; what needs no GPU may go on."""
+    if spent and any(shard.num_gpus for shard in (*plan.shards, *plan.evaluations)):
+        raise PlanError(
+            "Nothing was started, because GPU-hours are used up:\n- " + "\n- ".join(spent) + "\nWait for the next day "
+            "where the limit is one of a day, or have it raised in budgets.yaml; who used them: opencompass-ops budget"
+        )
 
 
 def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalConfig) -> None:

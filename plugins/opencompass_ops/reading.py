@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.clusters.aliyun import Aliyun
-from opencompass_ops.configs.accelerate import accelerated
+from opencompass_ops.configs.accelerate import accelerated, accelerated_eval
 from opencompass_ops.configs.custom import with_custom_datasets
 from opencompass_ops.configs.library import find_config
 from opencompass_ops.configs.load import LoadedConfig, load
@@ -46,12 +46,14 @@ def read_config(request: Request, data_dir: Path) -> EvalConfig:
     if request.accelerator is None:
         return config
     models, warnings = accelerated(config.models, request.accelerator)
+    evaluation, of_eval = accelerated_eval(config.eval, request.accelerator)
     return replace(
         config,
         models=models,
+        eval=evaluation,
         model_dataset_combinations=_renamed(config, models),
         fingerprint=codec.digest([config.fingerprint, models]),
-        warnings=(*config.warnings, *warnings),
+        warnings=(*config.warnings, *dict.fromkeys((*warnings, *of_eval))),
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opencompass_ops import unscorable
 from opencompass_ops.clusters.base import JobStatus
 from opencompass_ops.clusters.budgets import may_retry
 from opencompass_ops.clusters.narration import Narrator
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-async def run_plan(run_dir: Path, say: Say, *, live: bool = False) -> dict[str, str]:
+async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url: str | None = None) -> dict[str, str]:
     """Run what the plan still lacks: inference, then evaluation.
 
     At most ``max_num_workers`` shards are in flight; cancelling this coroutine leaves their jobs alive.
 
     :param say: called with one line per event.
     :param live: one shard at a time, its output shown while it runs.
+    :param database_url: of the results database, in which GPU-hours are booked; None counts none.
     :returns: shard id -> why it failed for good; empty when everything succeeded.
     """
     plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
@@ -39,7 +41,9 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False) -> dict[str, 
     for kind, shards in ((INFER, plan.shards), (EVAL, plan.evaluations)):
         stage = plan.stage(kind)
         slots = asyncio.Semaphore(1 if live else stage.max_num_workers)
-        ends = await asyncio.gather(*(_run_shard(run_dir, shard, stage.retry, slots, say, live) for shard in shards))
+        ends = await asyncio.gather(
+            *(_run_shard(run_dir, shard, stage.retry, slots, say, live, database_url) for shard in shards)
+        )
         failed |= {shard.id: why for shard, why in zip(shards, ends, strict=True) if why}
     return failed
 
@@ -54,16 +58,27 @@ async def cancel_plan(run_dir: Path) -> int:
 
 
 async def _run_shard(
-    run_dir: Path, shard: PlannedShard, retry: int, slots: asyncio.Semaphore, say: Say, live: bool
+    run_dir: Path,
+    shard: PlannedShard,
+    retry: int,
+    slots: asyncio.Semaphore,
+    say: Say,
+    live: bool,
+    database_url: str | None,
 ) -> str:
     async with slots:
         tries = 0
+        hopeless = unscorable.refusal(str(run_dir), shard.id)
+        if hopeless:
+            say(str(hopeless))
+            return str(hopeless)
         while not shard_is_done(str(run_dir), shard.id):
             tries += 1
             job = job_for(str(run_dir), shard.id)
             say(f"{shard.label}: job {job.token}")
             async with _followed(log_path(str(run_dir), shard.id) if live else None, say):
-                outcome = await run_job(job, on_status=partial(_tell, Narrator(job.token), say, shard.label))
+                told = partial(_tell, Narrator(job.token), say, shard.label)
+                outcome = await run_job(job, told, database_url)
             if outcome.ok:
                 break
             error = error_of(outcome, str(run_dir), shard.id)

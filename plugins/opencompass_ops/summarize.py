@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ def summarize(run_dir: str | Path, *, database_url: str) -> Report:
     :param run_dir: a run directory with a plan.
     :param database_url: SQLAlchemy URL of the results database.
     """
+    from opencompass_ops.budgets.account import limits_met
     from opencompass_ops.instance import absolute
     from opencompass_ops.results.report import report
     from opencompass_ops.results.station import save_to_station
@@ -27,6 +29,7 @@ def summarize(run_dir: str | Path, *, database_url: str) -> Report:
     files = LocalFiles(run_dir)
     plan = Plan.from_json(files.read(layout.PLAN))
     made = report(files, plan, Store.open(database_url))
+    made = replace(made, notes=(*made.notes, *limits_met(files, plan, database_url)))
     if plan.params.get("station_path"):
         station = absolute(str(plan.params["station_path"]))
         save_to_station(files, plan, station, overwrite=bool(plan.params.get("station_overwrite")))

@@ -247,7 +247,7 @@ def events(run_dir: str, outcome_of: Any, monkeypatch: pytest.MonkeyPatch) -> li
     trigger = ShardTrigger(job.to_values(), 1)
     trigger.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=0)
 
-    async def run_job(job: Any, on_status: Any) -> Outcome:
+    async def run_job(job: Any, on_status: Any, database_url: str) -> Outcome:
         for state in (JobState.QUEUED, JobState.RUNNING):
             on_status(JobStatus(state, job_id="4711"))
         return outcome_of(job)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opencompass_ops.configs.accelerate import accelerated
+from opencompass_ops.configs.accelerate import accelerated, accelerated_eval
 from opencompass_ops.errors import ConfigError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "configs" / "accelerated.json"
@@ -48,3 +48,25 @@ def test_a_base_model_that_vllm_would_sample_is_warned_of():
     _, (warning,) = accelerated([model], "vllm")
     assert "generation_kwargs=dict(temperature=0)" in warning
     assert accelerated([{**model, "generation_kwargs": {"temperature": 0}}], "vllm")[1] == []
+
+
+def test_models_that_judge_or_are_compared_with_get_the_engine_too_and_the_rest_stays():
+    model = {**CASES[0]["model"], "type": "opencompass.models.HuggingFacewithChatTemplate", "abbr": "judge-hf"}
+    model |= {"run_cfg": {"num_gpus": 2}, "max_out_len": 8, "path": "p"}
+    nameless = {key: value for key, value in model.items() if key != "abbr"}
+    api = {"type": "opencompass.models.OpenAISDK", "abbr": "gpt"}
+    section = {
+        "partitioner": {"type": "SubjectiveNaivePartitioner", "judge_models": [model, api], "base_models": [nameless]},
+        "runner": {"type": "LocalRunner"},
+    }
+    made, warnings = accelerated_eval(section, "vllm")
+    judge, untouched = made["partitioner"]["judge_models"]
+    assert (judge["type"].rpartition(".")[2], judge["abbr"]) == ("VLLMwithChatTemplate", "judge-vllm")
+    assert untouched == api
+    assert made["partitioner"]["base_models"][0]["type"] == judge["type"]
+    assert made["runner"] == section["runner"]
+    assert warnings == ["model gpt: OpenAISDK has no counterpart for vllm and runs as it is"]
+    assert accelerated_eval(None, "vllm") == (None, [])
+    assert accelerated_eval({"runner": {}}, "vllm") == ({"runner": {}}, [])
+    with pytest.raises(ConfigError, match=r"eval.partitioner.judge_models is .* not a list of models"):
+        accelerated_eval({"partitioner": {"judge_models": "gpt"}}, "vllm")

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from inference.demands import DEMANDS, check_demands
 from inference.evaluators import EVALUATORS, percent_correct
 from inference.extensions import load_extensions
 from inference.loaders import LOADERS
@@ -33,7 +34,7 @@ def score(predictions, references, *, rows, tolerance=0):
 def fresh(monkeypatch):
     """As in a new process: nothing of a site is loaded, and what a test loads is forgotten after it."""
     load_extensions()
-    for registry in (LOADERS, EVALUATORS):
+    for registry in (LOADERS, EVALUATORS, DEMANDS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     load_extensions.cache_clear()
     yield monkeypatch
@@ -96,6 +97,19 @@ def test_a_probe_knows_what_its_environment_names(tmp_path):
     ).stdout
     assert "rows=1, selected=1" in told
     assert "error=''" in told
+
+
+def test_a_site_says_what_its_classes_of_models_demand_of_a_job(fresh, tmp_path):
+    check_demands({"type": "house.models.LLMv3", "run_cfg": {"num_gpus": 8}})
+    (tmp_path / "ours.py").write_text(
+        "from inference.demands import DEMANDS, one_process_a_gpu\nDEMANDS.add('LLMv3')(one_process_a_gpu)\n"
+    )
+    fresh.setenv(variables.EXTENSIONS, str(tmp_path / "ours.py"))
+    load_extensions.cache_clear()
+    for name in ("house.models.LLMv3", "opencompass.models.internal.LLMv2"):
+        check_demands({"type": name, "run_cfg": {"num_gpus": 8, "num_procs": 8}})
+        with pytest.raises(InputProblem, match=r"num_gpus is 8 and num_procs 1; .* make them equal"):
+            check_demands({"type": name, "run_cfg": {"num_gpus": 8}})
 
 
 def test_families_import_nothing_slow():

@@ -171,6 +171,22 @@ def verdict(files: Files, token: str) -> Outcome | None:
     return found
 
 
+def ran(files: Files, token: str) -> tuple[datetime, datetime | None] | None:
+    """When the submission began to run, and when that was over, as the control side saw it; None if it never ran.
+
+    The end is None while nobody has concluded it.
+    """
+    begins, end = None, None
+    for line in _lines(files, token):
+        if line.get("state") == JobState.RUNNING.value:
+            begins = begins or line.get("time")
+        elif "verdict" in line and end is None:
+            end = line.get("time")
+    if begins is None:
+        return None
+    return datetime.fromisoformat(begins), datetime.fromisoformat(end) if end else None
+
+
 def _stands(files: Files, shard: str, outcome: Outcome) -> bool:
     if not outcome.ok:
         return False

@@ -17,6 +17,9 @@ from opencompass_ops.contract.records import ExitRecord
 HOST, DEVICE = "host", "device"
 """Whose memory was too small."""
 
+STOPPED_BY_LIMIT = "stopped by a limit: "
+"""How the reason of a wish to stop begins that no person had, but a limit on time or GPU-hours."""
+
 UNCONTRADICTED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.LOST})
 """Ends after which complete evidence is a success: a return code may be that of what came after the work."""
 
@@ -75,7 +78,8 @@ def judge(token: str, epoch: int, status: JobStatus, facts: Facts) -> Outcome:
         state, why = JobState.FAILED, _failed(status, facts)
     elif status.state is JobState.CANCELLED or _stopped_as_asked(facts):
         reason = facts.cancel or status.reason or "cancelled"
-        state, why = JobState.CANCELLED, _Why("JobCancelled", reason, retryable=False)
+        kind = "LimitReached" if reason.startswith(STOPPED_BY_LIMIT) else "JobCancelled"
+        state, why = JobState.CANCELLED, _Why(kind, reason, retryable=False)
     else:
         state, why = status.state, _why(status, facts)
     return Outcome(

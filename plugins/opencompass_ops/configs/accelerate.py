@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opencompass_ops.configs.names import model_abbr
 from opencompass_ops.errors import ConfigError
 
 Entry = dict[str, Any]
@@ -23,6 +24,8 @@ _VLLM_CHAT = "opencompass.models.vllm_with_tf_above_v4_33.VLLMwithChatTemplate"
 _VLLM_BASE = "opencompass.models.vllm.VLLM"
 _CHAT_BATCH_SIZE = 16
 _KEPT = ("pred_postprocessor", "min_out_len", "summarizer_abbr")
+_IN_EVAL = ("models", "base_models", "compare_models", "judge_models")
+"""Where an ``eval.partitioner`` names models that compare or judge."""
 
 
 def accelerated(models: Sequence[Mapping[str, Any]], accelerator: str) -> tuple[list[Entry], list[str]]:
@@ -47,6 +50,29 @@ def accelerated(models: Sequence[Mapping[str, Any]], accelerator: str) -> tuple[
                 "generation_kwargs=dict(temperature=0) for greedy answers"
             )
     return rewritten, warnings
+
+
+def accelerated_eval(section: Entry | None, accelerator: str) -> tuple[Entry | None, list[str]]:
+    """A config's ``eval`` section with the models of its partitioner, judges among them, as an engine runs them.
+
+    :raises ConfigError: as :func:`accelerated`, and where a list of models is none.
+    """
+    partitioner = (section or {}).get("partitioner")
+    if section is None or not isinstance(partitioner, Mapping):
+        return section, []
+    rewritten, warnings = dict(partitioner), []
+    for key in _IN_EVAL:
+        if partitioner.get(key) is None:
+            continue
+        rewritten[key], told = accelerated(_named_models(f"eval.partitioner.{key}", partitioner[key]), accelerator)
+        warnings += told
+    return {**section, "partitioner": rewritten}, list(dict.fromkeys(warnings))
+
+
+def _named_models(where: str, models: Any) -> list[Entry]:
+    if not isinstance(models, list) or not all(isinstance(each, Mapping) and "type" in each for each in models):
+        raise ConfigError(f"{where} is {models!r:.60}, not a list of models; write [dict(type=...), ...]")
+    return [{**each, "abbr": each.get("abbr") or model_abbr(each)} for each in models]
 
 
 def _made(make: Any, model: Mapping[str, Any], accelerator: str) -> Entry:

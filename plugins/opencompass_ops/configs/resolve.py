@@ -28,6 +28,7 @@ class EvalConfig:
     :param model_dataset_combinations: ``{"models": [abbr, ...], "datasets": [abbr, ...]}`` each; empty for all x all.
     :param fingerprint: digest of the values and of every file and variable that the config read.
     :param warnings: what people should know before they trust the numbers.
+    :param station_path: the results station that the config names.
     """
 
     models: list[Entry]
@@ -40,6 +41,7 @@ class EvalConfig:
     path: Path
     fingerprint: str
     warnings: tuple[str, ...] = ()
+    station_path: str | None = None
 
 
 def resolve(loaded: LoadedConfig) -> EvalConfig:
@@ -70,13 +72,14 @@ def _resolve(loaded: LoadedConfig) -> EvalConfig:
         models=models,
         datasets=datasets,
         summarizer=_optional_dict(values, "summarizer"),
-        work_dir=_work_dir(values),
+        work_dir=_folder(values, "work_dir"),
         infer=_optional_dict(values, "infer"),
         eval=_optional_dict(values, "eval"),
         model_dataset_combinations=_combinations(values, models, datasets),
         path=loaded.path,
         fingerprint=fingerprint(loaded),
         warnings=(*loaded.warnings, *_warnings(values, models, datasets)),
+        station_path=_folder(values, "station_path"),
     )
 
 
@@ -149,10 +152,10 @@ def _optional_dict(values: Mapping[str, Any], key: str) -> Entry | None:
     return value
 
 
-def _work_dir(values: Mapping[str, Any]) -> str | None:
-    value = values.get("work_dir")
+def _folder(values: Mapping[str, Any], key: str) -> str | None:
+    value = values.get(key)
     if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigError(f"work_dir is {value!r:.60}; write a folder's path")
+        raise ConfigError(f"{key} is {value!r:.60}; write a folder's path")
     return value
 
 

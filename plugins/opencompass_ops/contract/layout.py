@@ -13,6 +13,7 @@ PLAN = "plan.json"
 PROBE = "probe.json"
 VERDICTS = "verdicts"
 COVERAGE = "summary/coverage.json"
+EVENTS = "events.jsonl"
 IDENTITIES = "identities.json"
 
 

@@ -109,6 +109,26 @@ class PlannedStage:
 
 
 @dataclass(frozen=True)
+class PlannedLimits:
+    """What the run may use from its launch on, and on whose account.
+
+    :param launched: ISO 8601 with its offset; "" where the run has no limits on the clock.
+    :param user: who launched it, "" when nobody knows.
+    :param series: the training run whose checkpoints it evaluates, "" for none.
+    :param shard_seconds: that one shard may run, all of its jobs added up; None for no limit.
+    :param run_seconds: from the launch to the end of its last job; None for no limit.
+    :param gpu_seconds: of all its jobs; None for no limit.
+    """
+
+    launched: str = ""
+    user: str = ""
+    series: str = ""
+    shard_seconds: float | None = None
+    run_seconds: float | None = None
+    gpu_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole run.
 
@@ -118,6 +138,7 @@ class Plan:
     :param params: the validated request, secrets masked.
     :param cluster: the resolved cluster config, as ``max_num_workers`` and ``retry`` that of inference.
     :param evaluation: where evaluations run; empty where inference does.
+    :param limits: of time and GPU-hours; empty for none.
     :param warnings: what people should know before they trust the numbers.
     """
 
@@ -139,6 +160,7 @@ class Plan:
     summarizer: dict[str, Any] | None = None
     warnings: tuple[str, ...] = ()
     evaluation: PlannedStage | tuple[()] = ()
+    limits: PlannedLimits | tuple[()] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def stage(self, kind: str) -> PlannedStage:
@@ -168,5 +190,6 @@ class Plan:
             "shards": PlannedShard,
             "evaluations": PlannedShard,
             "evaluation": PlannedStage,
+            "limits": PlannedLimits,
         }
         return codec.loads(cls, text, nested=nested)

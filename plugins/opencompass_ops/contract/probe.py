@@ -94,6 +94,7 @@ class RequestProbe:
     :param bridge: why only OpenCompass can answer, "" when we can.
     :param eval_bridge: why only OpenCompass can score, "" when we can.
     :param judge: who judges, where the environment of the jobs says so and not the config.
+    :param open_judge: whether the config leaves it to that environment.
     """
 
     model: str
@@ -102,6 +103,7 @@ class RequestProbe:
     bridge: str = ""
     eval_bridge: str = ""
     judge: str = ""
+    open_judge: bool = False
 
 
 @dataclass(frozen=True)

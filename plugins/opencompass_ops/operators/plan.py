@@ -38,6 +38,7 @@ class PlanOperator(BaseOperator):
             on_claim=lambda folder: store.set("run_dir", str(folder)),
             max_map_length=conf.getint("core", "max_map_length"),
             say=self.log.info,
+            user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
         )
         self.log.info("%s", prepared.text)
         return prepared.mapping()

@@ -42,13 +42,20 @@ class ShardOperator(BaseOperator):
         self.title = title
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Return at once when the outputs are there, else defer to the trigger."""
+        """Return at once when the outputs are there, else defer to the trigger.
+
+        :raises MissingParts: it is an evaluation, and nothing of what it scores was answered.
+        """
         from opencompass_ops.drive import shard_is_done
+        from opencompass_ops.unscorable import refusal
 
         with self._no_orphan(context):
             if shard_is_done(self.run_dir, self.shard):
                 self.log.info("%s: outputs with this fingerprint are there, nothing to run", self.title)
                 return {"shard": self.shard, "reused": True}
+            hopeless = refusal(self.run_dir, self.shard)
+            if hopeless:
+                raise hopeless
             self._submit_and_wait(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> NoReturn:

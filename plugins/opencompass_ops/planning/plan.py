@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedModel, PlannedPair, PlannedStage
+from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedLimits, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.spec import DUMP_DETAILS, DUMP_RES_LENGTH, NATIVE, OPENCOMPASS, Part, ShardSpec
 from opencompass_ops.errors import PlanError
@@ -51,6 +51,7 @@ class PlanInput:
     :param begun: by (model, dataset), the ranges of an earlier plan of this run directory of which some are answered
         or begun; they stay as they are unless the request or the config says how to split.
     :param warnings: what is to be said beside the planner's own warnings.
+    :param limits: of time and GPU-hours.
     """
 
     request: Request
@@ -79,6 +80,7 @@ class PlanInput:
     costs: CostModel = field(default_factory=learn)
     begun: Mapping[tuple[str, str], Sequence[Range]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    limits: PlannedLimits = field(default_factory=PlannedLimits)
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ def _plan(
         shards=tuple(planned(spec, given.cluster, splits) for spec in infer),
         evaluations=tuple(planned(spec, _eval_cluster(given), splits) for spec in evaluations),
         evaluation=given.evaluation or (),
+        limits=given.limits,
         summarizer=None if given.summarizer is None else dict(given.summarizer),
         warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
     )

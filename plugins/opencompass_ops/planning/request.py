@@ -71,6 +71,9 @@ class Request:
     mem: str | None = None
     exclude: str | None = None
     extra_args: tuple[str, ...] = ()
+    shard_hours: str = "6"
+    run_hours: str = "24"
+    gpu_hours: str = "off"
     max_num_workers: int = 1
     max_partition_size: int | None = None
     gen_task_coef: int | None = None

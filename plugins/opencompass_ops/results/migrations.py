@@ -58,6 +58,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ix_score_series ON score (series)",
     ),
     (OnPostgreSQL("ALTER TABLE score ALTER COLUMN step TYPE BIGINT"),),
+    (
+        """CREATE TABLE usage (
+            token TEXT NOT NULL, day TEXT NOT NULL, owner TEXT NOT NULL, series TEXT NOT NULL, run_dir TEXT NOT NULL,
+            cluster TEXT NOT NULL, gpus INTEGER NOT NULL, gpu_seconds DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (token, day))""",
+        "CREATE INDEX ix_usage_day ON usage (day)",
+        "CREATE INDEX ix_usage_series ON usage (series)",
+        "CREATE INDEX ix_usage_owner ON usage (owner)",
+        "CREATE INDEX ix_usage_run_dir ON usage (run_dir)",
+    ),
 )
 
 

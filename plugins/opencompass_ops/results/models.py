@@ -96,3 +96,17 @@ timing = Table(
     Column("created_at", Text, nullable=False, index=True),
 )
 """Outlives the run that it was measured in: what work costs is known better the more of it was seen."""
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("day", Text, primary_key=True, index=True),
+    Column("owner", Text, nullable=False, index=True),
+    Column("series", Text, nullable=False, index=True),
+    Column("run_dir", Text, nullable=False, index=True),
+    Column("cluster", Text, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("gpu_seconds", Float, nullable=False),
+)
+"""Outlives the run: what was used counts, whatever became of its folder."""

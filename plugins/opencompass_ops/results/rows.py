@@ -142,6 +142,27 @@ class TimingRow:
     created_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one job used of its GPUs on one day.
+
+    :param token: of the job.
+    :param day: of UTC, ISO 8601.
+    :param owner: the user on whose account it ran, "" when nobody knows.
+    :param series: the training run whose checkpoint it evaluated, "" for none.
+    :param gpu_seconds: seconds times devices.
+    """
+
+    token: str
+    day: str
+    owner: str
+    series: str
+    run_dir: str
+    cluster: str
+    gpus: int
+    gpu_seconds: float
+
+
 @dataclass(frozen=True)
 class PairRows:
     """What one pair of a run brings to the database.

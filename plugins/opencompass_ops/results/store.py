@@ -21,6 +21,7 @@ from opencompass_ops.results.rows import (
     SampleRow,
     ScoreRow,
     TimingRow,
+    UsageRow,
 )
 
 CHUNK = 500
@@ -103,6 +104,32 @@ class Store:
         table = models.timing
         order = (table.c.created_at.desc(), table.c.token, table.c.part)
         return [TimingRow(*row) for row in self._rows(select(table).order_by(*order).limit(limit))]
+
+    def record_usage(self, rows: Sequence[UsageRow]) -> None:
+        """Write what jobs have used until now; a later word on the same job and day takes the place of the first."""
+        if rows:
+            with transaction(self._engine, write=True) as connection:
+                _upsert(connection, models.usage, rows)
+
+    def gpu_seconds(self, **wanted: str) -> float:
+        """GPU-seconds that were used.
+
+        :param wanted: only those whose ``owner``, ``series``, ``run_dir`` or ``day`` is this.
+        """
+        query = select(func.coalesce(func.sum(models.usage.c.gpu_seconds), 0.0))
+        for name, value in wanted.items():
+            query = query.where(models.usage.c[name] == value)
+        return float(self._rows(query)[0][0])
+
+    def usage(self, since: str = "") -> list[tuple[str, str, str, float]]:
+        """Day, owner, series and GPU-seconds, newest day first.
+
+        :param since: the first day.
+        """
+        c = models.usage.c
+        keys = (c.day, c.owner, c.series)
+        query = select(*keys, func.sum(c.gpu_seconds)).where(c.day >= since).group_by(*keys)
+        return self._rows(query.order_by(c.day.desc(), c.owner, c.series))
 
     def find_predictions(self, pair_fingerprints: Iterable[str]) -> dict[str, list[KnownPrediction]]:
         """Files that answer these pairs, newest first; only files that still exist.

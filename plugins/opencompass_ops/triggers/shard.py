@@ -41,10 +41,12 @@ class ShardTrigger(BaseTrigger):
         from opencompass_ops.clusters.narration import Narrator
         from opencompass_ops.drive import run_job
         from opencompass_ops.hooks.connections import install
+        from opencompass_ops.hooks.results import results_url
 
         install()
         job = self._job()
-        outcome = await run_job(job, on_status=partial(self._say, Narrator(job.token)))
+        database_url = await sync_to_async(results_url)()
+        outcome = await run_job(job, on_status=partial(self._say, Narrator(job.token)), database_url=database_url)
         if self._told:
             await self._told  # so that the last word is the one below
         if outcome.ok:

@@ -12,6 +12,7 @@ from opencompass_ops.planning.table.bare_model import BARE_MODEL
 from opencompass_ops.planning.table.changes import CONFIG_CHANGES
 from opencompass_ops.planning.table.conduct import CONDUCT
 from opencompass_ops.planning.table.essentials import ESSENTIALS
+from opencompass_ops.planning.table.limits import RUN_LIMITS
 from opencompass_ops.planning.table.named_configs import NAMED_CONFIGS
 from opencompass_ops.planning.table.place import PLACE
 from opencompass_ops.planning.table.resources import JOB_RESOURCES
@@ -24,6 +25,7 @@ PARAMETERS = (
     *BARE_DATASET,
     *PLACE,
     *JOB_RESOURCES,
+    *RUN_LIMITS,
     *CONDUCT,
     *CONFIG_CHANGES,
     *WITHOUT_EFFECT,

@@ -104,7 +104,8 @@ CONDUCT = (
         "station_path",
         "string",
         "Results station",
-        "Folder that also gets every score as DATASET/MODEL.json, as OpenCompass's station has it.",
+        "Folder that also gets every score as DATASET/MODEL.json, as OpenCompass's station has it. Empty: the config's "
+        "station_path, else none.",
         HOW,
         flags=(
             "-sp",

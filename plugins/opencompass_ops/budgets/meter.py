@@ -1,0 +1,194 @@
+"""Watches the jobs that this process sees through: books what they use, and stops those whose limit is met.
+
+The trigger and the command line see jobs through by one coroutine, so both are metered here. Processes agree through
+the ledger: each books its own jobs once a tick and reads what all have used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from opencompass_ops.budgets import events, hours, ledger, policy
+from opencompass_ops.budgets.site import EVERYONE, RUN, SERIES, USER, Scope, Site, site
+from opencompass_ops.budgets.watched import Watched
+from opencompass_ops.clusters.judgement import STOPPED_BY_LIMIT
+from opencompass_ops.errors import ConfigError, OpsError
+from opencompass_ops.results.rows import UsageRow
+from opencompass_ops.results.store import Store
+
+log = logging.getLogger(__name__)
+
+TICK = "OPENCOMPASS_OPS_BUDGET_TICK"
+"""Seconds between two looks at the limits, where the usual ones will not do."""
+_USUAL_TICK = 30.0
+
+NOT_BEGUN = "not begun because of a limit: "
+
+
+class Meter:
+    """The meter of one process and one results database.
+
+    :param url: of the results database; None keeps to limits on the clock.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+        self.loop = asyncio.get_running_loop()
+        self._tick = float(os.environ.get(TICK, _USUAL_TICK))
+        self._site = _site()
+        self._watched: list[Watched] = []
+        self._ended: list[UsageRow] = []
+        self._task: asyncio.Task[None] | None = None
+        self._left: dict[Scope, float] = {}
+        self._looked_at = 0.0
+        self._looking = asyncio.Lock()
+
+    @asynccontextmanager
+    async def watching(self, watched: Watched) -> AsyncIterator[None]:
+        """While inside, the job is metered and stopped when a limit is met."""
+        self._watched.append(watched)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="meter")
+        try:
+            yield
+        finally:
+            self._watched.remove(watched)
+            self._ended += watched.rows(time.time())
+            if not self._watched and self._task:
+                self._task.cancel()
+                self._task = None
+                await self._look(at_most_old=0.0)
+
+    async def refusal(self, watched: Watched) -> str:
+        """The limit for which a job is not to be submitted; "" when it may be."""
+        now = time.time()
+        use = watched.use(now)
+        met = watched.clock.over(use, watched.launched, now)
+        if met:
+            return _clock(watched, met)
+        if not watched.gpus:
+            return ""
+        scopes = self._scopes(watched)
+        await self._look(at_most_old=self._tick if all(scope in self._left for scope in scopes) else 0.0)
+        for scope in scopes:
+            begun = [other.use(now) for other in self._of(scope) if other.is_admitted and other is not watched]
+            if not policy.may_begin(use, begun, self._left.get(scope, scope.limit), self._tick):
+                return str(scope)
+        watched.is_admitted = True
+        return ""
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick)
+            await self._look(at_most_old=0.0)
+            now = time.time()
+            await self._stop([(job, _clock(job, met)) for job, met in self._overdue(now)])
+            await self._stop(self._overdrawn(now))
+
+    def _overdue(self, now: float) -> list[tuple[Watched, str]]:
+        found = ((job, job.clock.over(job.use(now), job.launched, now)) for job in self._jobs())
+        return [(job, met) for job, met in found if met]
+
+    def _overdrawn(self, now: float) -> list[tuple[Watched, str]]:
+        stopped: dict[str, tuple[Watched, str]] = {}
+        for scope, left in self._left.items():
+            running = {job.token: job for job in self._of(scope) if job.since is not None and not job.asked}
+            names = policy.newest_first([job.use(now) for job in running.values()], left, self._tick)
+            stopped |= {name: (running[name], str(scope)) for name in names if name not in stopped}
+        return list(stopped.values())
+
+    async def _stop(self, jobs: Iterable[tuple[Watched, str]]) -> None:
+        for job, limit in jobs:
+            if job.asked:
+                continue
+            job.asked = limit
+            log.warning("%s (%s): %s%s", job.token, job.label, STOPPED_BY_LIMIT, limit)
+            tell(job, limit, was_running=job.since is not None)
+            try:
+                await job.stop(STOPPED_BY_LIMIT + limit)
+            except OpsError as error:
+                job.asked = ""  # not known to be stopped: asked again at the next tick
+                log.warning("%s: not known to be stopped: %s", job.token, error)
+
+    async def _look(self, at_most_old: float) -> None:
+        """Book what is used, and read what is left."""
+        async with self._looking:
+            if self._url is None or time.monotonic() - self._looked_at < at_most_old:
+                return
+            now, ended = time.time(), self._ended
+            scopes = {scope for job in self._jobs() for scope in self._scopes(job)}
+            rows = {(row.token, row.day): row for job in self._jobs() for row in job.rows(now)}
+            rows |= {(row.token, row.day): row for row in ended}
+            if not (scopes or rows):
+                return
+            self._ended = []
+            try:
+                self._left = await asyncio.to_thread(_booked, self._url, list(rows.values()), scopes)
+                self._looked_at = time.monotonic()
+            except OpsError as error:
+                self._ended = [*ended, *self._ended]
+                log.warning("GPU-hours are not counted for now: %s", error)
+
+    def _jobs(self) -> list[Watched]:
+        """One entry a job: two triggers may see the same one through for a while."""
+        return list({job.token: job for job in self._watched}.values())
+
+    def _scopes(self, job: Watched) -> tuple[Scope, ...]:
+        if not job.gpus:
+            return ()
+        return (*job.own_scopes(), *self._site.scopes(job.limits.user, job.limits.series, hours.today()))
+
+    def _of(self, scope: Scope) -> list[Watched]:
+        """The jobs whose use counts against a limit."""
+        return [job for job in self._jobs() if scope.name == _name(job, scope.kind)]
+
+
+def _name(job: Watched, kind: str) -> str:
+    """Under which name the job's use counts against limits of a kind."""
+    return {RUN: job.run_dir, USER: job.limits.user, SERIES: job.limits.series, EVERYONE: ""}[kind]
+
+
+_METERS: dict[str | None, Meter] = {}
+
+
+def meter_for(url: str | None) -> Meter:
+    """The meter of the running event loop for a results database.
+
+    :param url: None for limits on the clock alone.
+    """
+    loop = asyncio.get_running_loop()
+    known = _METERS.get(url)
+    if known is None or known.loop is not loop:
+        known = _METERS[url] = Meter(url)
+    return known
+
+
+def tell(job: Watched, limit: str, *, was_running: bool) -> None:
+    """Leave an event in the run directory."""
+    events.tell(job.files, events.Event(events.BUDGET_EXCEEDED, limit, job.shard, job.label, was_running))
+
+
+def _clock(job: Watched, met: str) -> str:
+    limit = job.clock.shard if met == "shard" else job.clock.run
+    return f"{hours.shown(limit or 0.0)} of the clock per {met}"
+
+
+def _booked(url: str, rows: list[UsageRow], scopes: Iterable[Scope]) -> dict[Scope, float]:
+    """Write usage; returns GPU-seconds that are left under each limit."""
+    with Store.open(url) as store:
+        store.record_usage(rows)
+        return {scope: scope.limit - ledger.spent(store, scope) for scope in scopes}
+
+
+def _site() -> Site:
+    """The site's grants; a plan was refused where they cannot be read, so this file was changed since."""
+    try:
+        return site()
+    except ConfigError as error:
+        log.warning("the site's GPU-hours are not limited for now: %s", error)
+        return Site()

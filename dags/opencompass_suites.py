@@ -1,4 +1,4 @@
-"""One DAG for every suite that was published: ``opencompass-ops publish SUITE``."""
+"""One Airflow DAG for every suite that was published: ``opencompass-ops publish SUITE``."""
 
 from opencompass_ops.dag_factory import build_suite_dag
 from opencompass_ops.suites import published_suites

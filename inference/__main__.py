@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|probe``; the arguments are the same on every cluster."""
+"""``python -m inference infer|eval|probe|checkpoints``; the arguments are the same on every cluster."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def main(argv: Sequence[str]) -> int:
         from inference.probe import main_probe
 
         return main_probe()
+    if arguments.command == "checkpoints":
+        from inference.checkpoints import main_checkpoints
+
+        return main_checkpoints()
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
     guard_stdin()
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--worker", action="store_true", help="one of several processes, started by torchrun or srun"
             )
     commands.add_parser("probe", help="look at data and weights before anything is planned; on stdin and stdout")
+    commands.add_parser("checkpoints", help="look at what a training run has written; on stdin and stdout")
     return parser
 
 

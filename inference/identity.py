@@ -12,6 +12,16 @@ from typing import Any
 
 from inference.problems import InputProblem
 from opencompass_ops.contract import codec
+from opencompass_ops.contract.checkpoints import (
+    HEADER_LIMIT,
+    MODEL_FILES,
+    WEIGHT_SUFFIXES,
+    Header,
+    header_length,
+    is_tokenizer,
+    is_weights,
+    parse_header,
+)
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import OPENCOMPASS, ShardSpec
 
@@ -20,15 +30,7 @@ FULL_LIMIT = 4 << 30
 
 _BLOCK = 1 << 20
 _SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
-_HEADER_LIMIT = 100 << 20
 
-_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt")
-_TRAINING_STATE = re.compile(r"(optimizer|scheduler|scaler|rng_state|training_args|random_states).*")
-_MODEL_FILES = ("config.json", "generation_config.json", "adapter_config.json")
-_TOKENIZER_FILES = re.compile(
-    r"(tokenizer|special_tokens_map|added_tokens|vocab|merges|chat_template|tokenization_|sentencepiece|spiece).*"
-    r"|.*\.(model|tiktoken)"
-)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -143,11 +145,7 @@ def _snapshot(hub_id: str) -> Path | None:
 
 def weight_files(folder: Path) -> list[Path]:
     """The files that hold weights, sorted by name; optimizer and trainer states are none."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix in _WEIGHT_SUFFIXES and not _TRAINING_STATE.fullmatch(file.name) and file.is_file()
-    )
+    return sorted(file for file in folder.iterdir() if is_weights(file.name) and file.is_file())
 
 
 def weights_identity(path: str | os.PathLike[str], cache_dir: str = "") -> str:
@@ -163,11 +161,11 @@ def weights_identity(path: str | os.PathLike[str], cache_dir: str = "") -> str:
     folder = local_model(os.fspath(path))
     weights = weight_files(folder)
     if not weights:
-        raise InputProblem(f"{folder} holds no weights (*{', *'.join(_WEIGHT_SUFFIXES)})")
-    configs = [[name, _sha256(folder / name)] for name in _MODEL_FILES if (folder / name).is_file()]
+        raise InputProblem(f"{folder} holds no weights (*{', *'.join(WEIGHT_SUFFIXES)})")
+    configs = [[name, _sha256(folder / name)] for name in MODEL_FILES if (folder / name).is_file()]
     if sum(file.stat().st_size for file in weights) > FULL_LIMIT:
         return "quick:" + codec.digest([configs, [[file.name, *_quick(file)] for file in weights]])
-    return "sha256:" + codec.digest([configs, [[file.name, _remembered(file, cache_dir)] for file in weights]])
+    return "sha256:" + codec.digest([configs, [[file.name, file_digest(file, cache_dir)] for file in weights]])
 
 
 def weights_size(folder: Path) -> int:
@@ -188,8 +186,7 @@ def tokenizer_identity(path: str | os.PathLike[str]) -> str:
 
 
 def _is_tokenizer(file: Path) -> bool:
-    weights = file.suffix in _WEIGHT_SUFFIXES and not file.name.startswith("tokenizer")
-    return bool(_TOKENIZER_FILES.fullmatch(file.name)) and file.is_file() and not weights
+    return is_tokenizer(file.name) and file.is_file()
 
 
 def _sha256(file: Path) -> str:
@@ -206,8 +203,11 @@ def _stamp(file: Path) -> list[Any]:
     return [str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _remembered(file: Path, cache_dir: str) -> str:
-    """The file's digest, read again only when the file changed; a damaged memory is no memory."""
+def file_digest(file: Path, cache_dir: str) -> str:
+    """The file's sha256 (hex), read again only when the file changed; a damaged memory is no memory.
+
+    :param cache_dir: where digests are remembered, "" for nowhere.
+    """
     if not cache_dir:
         return _sha256(file)
     stamp = _stamp(file)
@@ -228,16 +228,11 @@ def _quick(file: Path) -> list[Any]:
     stat = file.stat()
     digest = hashlib.sha256()
     with file.open("rb") as stream:
-        digest.update(stream.read(min(_header_end(stream.read(8)), _HEADER_LIMIT)))
+        digest.update(stream.read(min(header_length(stream.read(8)), HEADER_LIMIT)))
         for number in range(_SAMPLES):
             stream.seek(max(0, stat.st_size - _SAMPLE_BYTES) * number // (_SAMPLES - 1))
             digest.update(stream.read(_SAMPLE_BYTES))
     return [stat.st_size, stat.st_mtime_ns // 1_000_000, digest.hexdigest()]
-
-
-def _header_end(start: bytes) -> int:
-    """Bytes of a safetensors header, which its first eight bytes (little endian) tell."""
-    return int.from_bytes(start, "little")
 
 
 def model_problem(folder: Path) -> str:
@@ -249,7 +244,7 @@ def model_problem(folder: Path) -> str:
         return f"{config} is no JSON object; the checkpoint is damaged or still being written"
     weights = weight_files(folder)
     if not weights:
-        return f"{folder} holds no weights (*{', *'.join(_WEIGHT_SUFFIXES)}); is it still being written?"
+        return f"{folder} holds no weights (*{', *'.join(WEIGHT_SUFFIXES)}); is it still being written?"
     problems: Iterable[str] = (*map(_index_problem, sorted(folder.glob("*.index.json"))), *map(_file_problem, weights))
     return next((problem for problem in problems if problem), "")
 
@@ -268,25 +263,19 @@ def _file_problem(file: Path) -> str:
         return f"{file} is empty; the checkpoint is incomplete"
     if file.suffix != ".safetensors":
         return ""
-    wanted = _safetensors_size(file)
-    if wanted is None:
+    header = safetensors_header(file)
+    if header is None:
         return f"{file} is no safetensors file; the checkpoint is damaged or still being written"
+    wanted = header.promised
     return f"{file} has {size} bytes, but its header promises {wanted}; it is truncated" if wanted != size else ""
 
 
-def _safetensors_size(file: Path) -> int | None:
-    """The size that a safetensors header promises; None when it cannot be read.
-
-    Format: https://github.com/huggingface/safetensors#format
-    """
+def safetensors_header(file: Path) -> Header | None:
+    """What a safetensors file says of itself; None when it cannot be read."""
     with file.open("rb") as stream:
-        length = _header_end(stream.read(8))
-        header = stream.read(length) if length <= _HEADER_LIMIT else b""
-    try:
-        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
-        return 8 + length + max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
-        return None
+        length = header_length(stream.read(8))
+        text = stream.read(length) if length <= HEADER_LIMIT else b""
+    return parse_header(text) if len(text) == length else None
 
 
 def _json(file: Path) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from opencompass_ops import (
     gate_commands,
     import_commands,
     project_commands,
+    series_commands,
     suite_commands,
 )
 from opencompass_ops.clusters.connections import use_resolver
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     suite_commands.add_commands(commands)
     project_commands.add_commands(commands)
     budget_commands.add_commands(commands)
+    series_commands.add_commands(commands)
     return parser
 
 

@@ -51,3 +51,10 @@ def test_a_dag_file_adds_no_heavy_module(imports):
 def test_a_dag_file_takes_less_than_0_3_s_of_cpu(imports):
     for found in imports:
         assert found["seconds"] < 0.3, f"{found['file']} took {found['seconds']:.2f} s; it imported {found['modules']}"
+
+
+def test_airflow_takes_every_file_for_one_that_makes_dags(repo: Path):
+    from airflow.utils.file import might_contain_dag_via_default_heuristic
+
+    for file in sorted((repo / "dags").glob("*.py")):
+        assert might_contain_dag_via_default_heuristic(str(file)), f"{file.name}: its text must say airflow and dag"

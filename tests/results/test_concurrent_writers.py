@@ -17,7 +17,7 @@ from opencompass_ops.results.store import Store
 WHEN = "2026-11-21T12:00:00+00:00"
 PAIRS = 4
 STATEMENTS_OF_A_PAIR = 3
-WHOLE = {"run": 1, "prediction": PAIRS, "score": PAIRS, "sample": 4 * PAIRS, "timing": 0}
+WHOLE = dict.fromkeys(models.metadata.tables, 0) | {"run": 1, "prediction": PAIRS, "score": PAIRS, "sample": 4 * PAIRS}
 FORK = multiprocessing.get_context("fork")
 
 

@@ -115,8 +115,15 @@ def read(connection_id: str, value: str) -> SshTarget:
     :param value: JSON or a URI, as such a variable holds it.
     :raises ConfigError: it is neither, or makes no target.
     """
-    fields = _from_json(connection_id, value) if value.lstrip().startswith("{") else _from_uri(connection_id, value)
-    return SshTarget.from_connection(connection_id, **fields)
+    return SshTarget.from_connection(connection_id, **fields(connection_id, value))
+
+
+def fields(connection_id: str, value: str) -> dict[str, Any]:
+    """``host``, ``port``, ``login``, ``password`` and ``extra`` of the text of an Airflow connection.
+
+    :raises ConfigError: it is neither JSON nor a URI.
+    """
+    return _from_json(connection_id, value) if value.lstrip().startswith("{") else _from_uri(connection_id, value)
 
 
 _resolver: Resolver = resolve_here

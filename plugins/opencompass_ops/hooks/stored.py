@@ -8,8 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from opencompass_ops.clusters.connections import SshTarget, read, resolve_here, variable
-from opencompass_ops.errors import UnreachableError
+from opencompass_ops.clusters.connections import SshTarget, fields, read, resolve_here, variable
+from opencompass_ops.errors import ConfigError, UnreachableError
+from opencompass_ops.series.keys import Keys
 
 NOT_FOUND = "Connection not found"
 """What Airflow's command line says of an id that neither a secrets backend nor the database knows."""
@@ -27,6 +28,29 @@ async def resolve(connection_id: str) -> SshTarget:
     """
     if variable(connection_id) in os.environ or not is_set_up():
         return await resolve_here(connection_id)
+    value = await _stored(connection_id)
+    return await resolve_here(connection_id) if value is None else read(connection_id, value)
+
+
+async def keys_of(connection_id: str) -> Keys:
+    """The keys of an object store or a hub that a connection says, looked for in the same places.
+
+    :raises ConfigError: nobody knows it.
+    :raises UnreachableError: Airflow does not say.
+    """
+    value = os.environ.get(variable(connection_id))
+    if value is None and is_set_up():
+        value = await _stored(connection_id)
+    if value is None:
+        raise ConfigError(
+            f"there is no connection {connection_id!r}; add one of type aws, or set {variable(connection_id)}"
+        )
+    known = fields(connection_id, value)
+    return Keys.from_connection(**{name: known[name] for name in ("host", "login", "password", "extra")})
+
+
+async def _stored(connection_id: str) -> str | None:
+    """The connection as its environment variable would have it; None where Airflow does not know it."""
     # Only Airflow's own processes may open its database (Airflow 3); its command line is the documented way.
     asked = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "airflow", "connections", "get", connection_id, "--output", "json"),
@@ -34,10 +58,10 @@ async def resolve(connection_id: str) -> SshTarget:
     )  # fmt: skip
     stdout, stderr = await asked.communicate()
     if asked.returncode == 0:
-        return read(connection_id, _value(stdout))
+        return _value(stdout)
     said = stderr.decode(errors="replace").strip()
     if NOT_FOUND in said:
-        return await resolve_here(connection_id)
+        return None
     last = said.splitlines()[-1:] or [f"`airflow connections get` ended with {asked.returncode}"]
     raise UnreachableError(f"Airflow does not say what connection {connection_id!r} is: {last[0]}")
 

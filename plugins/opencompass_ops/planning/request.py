@@ -82,6 +82,7 @@ class Request:
     retry: int = 2
     dump_eval_details: bool = True
     dump_res_length: bool = False
+    series: str | None = None
     station_path: str | None = None
     station_overwrite: bool = False
     config_verbose: bool = False

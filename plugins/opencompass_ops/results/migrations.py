@@ -68,6 +68,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX ix_usage_owner ON usage (owner)",
         "CREATE INDEX ix_usage_run_dir ON usage (run_dir)",
     ),
+    (
+        """CREATE TABLE sighting (
+            series TEXT NOT NULL, name TEXT NOT NULL, step BIGINT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+            digest TEXT NOT NULL, signature TEXT NOT NULL, since TEXT NOT NULL, seen_at TEXT NOT NULL,
+            PRIMARY KEY (series, name))""",
+        """CREATE TABLE evaluation (
+            series TEXT NOT NULL, digest TEXT NOT NULL, fingerprint TEXT NOT NULL, number INTEGER NOT NULL,
+            name TEXT NOT NULL, step BIGINT NOT NULL, suite TEXT NOT NULL, run_id TEXT NOT NULL,
+            attempts INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, begun_at TEXT NOT NULL,
+            ended_at TEXT NOT NULL, PRIMARY KEY (series, digest, fingerprint))""",
+        "CREATE UNIQUE INDEX ix_evaluation_run_id ON evaluation (run_id)",
+    ),
 )
 
 

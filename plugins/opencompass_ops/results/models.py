@@ -110,3 +110,38 @@ usage = Table(
     Column("gpu_seconds", Float, nullable=False),
 )
 """Outlives the run: what was used counts, whatever became of its folder."""
+
+
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("series", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+)
+"""What the last look at a series' place says; see :mod:`opencompass_ops.series.ledger`."""
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    Column("series", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("suite", Text, nullable=False),
+    Column("run_id", Text, nullable=False, index=True, unique=True),
+    Column("attempts", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("begun_at", Text, nullable=False),
+    Column("ended_at", Text, nullable=False),
+)
+"""Outlives runs and checkpoints: it says what was evaluated, and under which version."""

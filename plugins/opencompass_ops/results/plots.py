@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opencompass_ops.contract.plan import Plan
+from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.scores import Score
 from opencompass_ops.results.series import series_of
 
@@ -72,6 +73,26 @@ def points_of(plan: Plan, scores: Sequence[Score]) -> list[Point]:
         for score in scores
         if score.primary
     ]
+
+
+def with_curve(plan: Plan, points: Sequence[Point], rows: Sequence[ScoreRow]) -> list[Point]:
+    """The points of a run and, before them, those of the checkpoints of its series that were evaluated earlier.
+
+    :param rows: scores of the series, older ones first; only those over the same dataset, version and metric are drawn.
+    """
+    versions = {(dataset.abbr, dataset.version, dataset.mode) for dataset in plan.datasets}
+    wanted = {(point.dataset, point.metric) for point in points}
+    drawn = {(point.dataset, point.step) for point in points}
+    earlier = {
+        (row.dataset, row.step): Point(
+            series=row.series, label=row.model, step=row.step, dataset=row.dataset, metric=row.metric,
+            value=row.value, stderr=row.stderr, low=None, high=None, n=row.n,
+        )
+        for row in rows
+        if row.step is not None and (row.dataset, row.step) not in drawn
+        if (row.dataset, row.metric) in wanted and (row.dataset, row.version, row.mode) in versions
+    }  # fmt: skip
+    return [*earlier.values(), *points]
 
 
 def render(points: Sequence[Point], title: str, chance: Mapping[str, float] | None = None) -> bytes:

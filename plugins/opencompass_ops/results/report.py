@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
     if plan.mode != INFER_ONLY:
         summary = _summarize(plan, findings)
         table = summary.table()
-        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores), *written]
+        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores, store), *written]
     return Report(
         run_dir=str(files.root),
         table=table,
@@ -110,10 +111,13 @@ def _write_summary(files: LocalFiles, summary: Summary) -> list[str]:
     return [layout.summary(summary.stamp, suffix) for suffix in texts]
 
 
-def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score]) -> list[str]:
+def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score], store: Store | None) -> list[str]:
     points = plots.points_of(plan, scores)
     if not points:
         return []
+    if store is not None and plan.params.get("series"):
+        with suppress(OpsError):  # a database that cannot be read cannot be written either, and that is told
+            points = plots.with_curve(plan, points, store.history(series=str(plan.params["series"])))
     files.write(layout.plot(PLOT), plots.render(points, PurePosixPath(plan.config).stem))
     return [layout.plot(PLOT)]
 

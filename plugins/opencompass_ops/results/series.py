@@ -10,7 +10,9 @@ from opencompass_ops.contract.plan import Plan
 
 
 def series_of(plan: Plan) -> dict[str, str]:
-    """By model, the series of a planned run."""
+    """By model, the series of a planned run: the one that its request names, else as the models' names tell."""
+    if said := plan.params.get("series"):
+        return {model.abbr: str(said) for model in plan.models}
     return series_names({model.abbr: (model.path, model.step) for model in plan.models})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opencompass_ops.planning.parameter import Parameter
 from opencompass_ops.planning.table.headings import HOW
+from opencompass_ops.planning.table.patterns import CLUSTER_NAME
 
 CONDUCT = (
     Parameter(
@@ -99,6 +100,16 @@ CONDUCT = (
         HOW,
         default=False,
         flags=("--dump-res-length",),
+    ),
+    Parameter(
+        "series",
+        "string",
+        "Series",
+        "Training run that the checkpoints belong to, for curves and listings. Empty: as their names tell.",
+        HOW,
+        flags=("--series",),
+        pattern=CLUSTER_NAME,
+        expected="letters, digits, '_' and '-'",
     ),
     Parameter(
         "station_path",

@@ -1,0 +1,124 @@
+"""The tasks of a series: look for checkpoints, and start the evaluation of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opencompass_ops.series.config import Series
+
+
+class DiscoverOperator(BaseOperator):
+    """Look at a series' place and note which evaluations begin; each (weights, suite) once.
+
+    Returns the keyword arguments of one :class:`StartEvaluationOperator` per evaluation, in order.
+
+    :param series: name of the series; its file is read anew.
+    """
+
+    def __init__(self, *, series: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.series = series
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        """Look once.
+
+        :raises InputError: the series, its suite or the params are wrong.
+        :raises UnsureError: the place cannot be asked.
+        """
+        from airflow.sdk import DagRunState
+
+        from opencompass_ops.hooks.connections import install
+        from opencompass_ops.hooks.object_store import keys_of
+        from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.series.config import read_series
+        from opencompass_ops.series.discovery import Asked, discover
+        from opencompass_ops.series.ledger import Ledger
+        from opencompass_ops.series.places import open_place
+
+        install()
+        series = read_series(self.series)
+        asked = Asked.from_params(dict(context["params"]))
+        ti = context["ti"]
+
+        def run_state(run_id: str) -> str | None:
+            if not ti.get_dr_count(dag_id=series.dag, run_ids=[run_id]):
+                return None
+            return DagRunState(ti.get_dagrun_state(dag_id=series.dag, run_id=run_id)).value
+
+        with Ledger.open(results_url()) as ledger:
+            place = open_place(series, keys_of)
+            begun = discover(series, place, ledger, asked, run_state, self.log.info)
+        return [{"run_id": row.run_id, "title": f"{row.version} {row.name}"} for row in begun]
+
+
+class StartEvaluationOperator(BaseOperator):
+    """Start the DAG run that is an evaluation, unless it is there; its run id is the same for everybody.
+
+    :param series: name of the series.
+    :param run_id: of the evaluation, which the ledger has.
+    :param title: what people read.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "title")
+
+    def __init__(self, *, series: str, run_id: str, title: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.series = series
+        self.run_id = run_id
+        self.title = title
+
+    def execute(self, context: Context) -> NoReturn:
+        """Bring the checkpoint to where jobs read it, and have Airflow make the run.
+
+        :raises PlanError: the checkpoint is gone, or another one by now; the ledger says so, too.
+        :raises UnsureError: the place cannot be asked.
+        """
+        from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+
+        from opencompass_ops.series.config import read_series
+
+        series = read_series(self.series)
+        if context["ti"].get_dr_count(dag_id=series.dag, run_ids=[self.run_id]):
+            raise AirflowSkipException(f"run {self.run_id} of {series.dag} is there already")
+        raise DagRunTriggerException(
+            trigger_dag_id=series.dag,
+            dag_run_id=self.run_id,
+            conf=self._params(series),
+            reset_dag_run=False,
+            skip_when_already_exists=True,
+            wait_for_completion=False,
+            allowed_states=["success"],
+            failed_states=["failed"],
+            poke_interval=60,
+            deferrable=False,
+            note=f"{self.title} of series {series.name}",
+        )
+
+    def _params(self, series: Series) -> dict[str, Any]:
+        from opencompass_ops.clusters.shell import run_to_end
+        from opencompass_ops.errors import InputError
+        from opencompass_ops.hooks.connections import install
+        from opencompass_ops.hooks.object_store import keys_of
+        from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.series.discovery import evaluation_params
+        from opencompass_ops.series.ledger import FAILED, Ledger
+        from opencompass_ops.series.places import open_place
+
+        install()
+        with Ledger.open(results_url()) as ledger:
+            evaluation = next((row for row in ledger.evaluations(series.name) if row.run_id == self.run_id), None)
+            if evaluation is None:
+                raise InputError(f"{self.run_id} is not the last attempt of any evaluation; a later look took over")
+            try:
+                path = run_to_end(open_place(series, keys_of).bring(evaluation.name, evaluation.digest))
+            except InputError as error:
+                with ledger.exclusive(series.name) as book:
+                    book.end(evaluation, FAILED, str(error))
+                raise
+        return evaluation_params(series, evaluation, path)

@@ -1,0 +1,1 @@
+"""Training runs whose checkpoints are evaluated as they appear; docs/series.md."""

@@ -1,0 +1,215 @@
+"""One tick of a series: look, learn how evaluations ended, and begin those whose turn it is, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opencompass_ops.clusters.shell import run_to_end
+from opencompass_ops.errors import InputError
+from opencompass_ops.series.config import Series
+from opencompass_ops.series.ledger import FAILED, READY, STARTED, SUCCEEDED, Book, Evaluation, Ledger, Sighting
+from opencompass_ops.series.looking import look
+from opencompass_ops.series.places import Place
+from opencompass_ops.series.selection import A_DAY_S, Candidate, Limits, Spent, select
+from opencompass_ops.series.suite import suite_fingerprint
+
+MOST = 200
+"""Evaluations that one tick begins at most; each is a task of its own."""
+
+RunState = Callable[[str], str | None]
+"""An evaluation's DAG run by its id: ``queued``, ``running``, ``success`` or ``failed``; None where there is none."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one tick is asked for, beside what its series says.
+
+    :param checkpoints: only these names, and these whatever the limits say of steps, times, days and attempts.
+    :param backfill: also checkpoints that another suite has evaluated; the limit per day does not hold.
+    :param suite: in place of the series' own.
+    :param after_step: only later steps.
+    :param before_step: only earlier steps.
+    """
+
+    checkpoints: tuple[str, ...] = ()
+    backfill: bool = False
+    suite: str = ""
+    after_step: int | None = None
+    before_step: int | None = None
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Asked:
+        """What the params of a DAG run ask for; :data:`PARAMS` has their schemas.
+
+        :raises InputError: a suite is named without ``backfill``.
+        """
+        asked = cls(
+            checkpoints=tuple(name for name in params.get("checkpoints") or () if name),
+            backfill=bool(params.get("backfill")),
+            suite=str(params.get("suite") or ""),
+            after_step=params.get("after_step"),
+            before_step=params.get("before_step"),
+        )
+        if asked.suite and not asked.backfill:
+            raise InputError(f"suite={asked.suite!r} is for backfill=true; new checkpoints get the series' own suite")
+        return asked
+
+    def of(self, series: Series) -> Series:
+        """The series as this tick sees it."""
+        limits = series.limits
+        if self.checkpoints:
+            limits = Limits(newest_first=limits.newest_first, gpu_hours=limits.gpu_hours, at_once=limits.at_once)
+        if self.backfill:
+            limits = replace(limits, per_day=None)
+        if self.after_step is not None:
+            limits = replace(limits, after_step=self.after_step)
+        if self.before_step is not None:
+            limits = replace(limits, before_step=self.before_step)
+        return replace(series, suite=self.suite or series.suite, limits=limits)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A candidate and the question that it is asked."""
+
+    candidate: Candidate
+    suite: str
+    fingerprint: str
+
+
+def discover(
+    series: Series, place: Place, ledger: Ledger, asked: Asked, run_state: RunState, say: Say
+) -> list[Evaluation]:
+    """Look, and begin the evaluations whose turn it is; not for use in an event loop.
+
+    :param run_state: of an evaluation's DAG run.
+    :returns: evaluations that have no DAG run yet, in the order in which they are to begin: those begun now, and those
+        that somebody began who did not come to make the run.
+    :raises InputError: the suite is wrong.
+    :raises UnsureError: the place cannot be asked.
+    """
+    series = asked.of(series)
+    now = datetime.now(UTC)
+    sightings = run_to_end(look(series, place, ledger.sightings(series.name), now))
+    known = ledger.evaluations(series.name)
+    fingerprints = _fingerprints(series, known, say)
+    states = {one.run_id: run_state(one.run_id) for one in known if one.state != SUCCEEDED}
+    used, granted = ledger.gpu_hours(series.name)
+    with ledger.exclusive(series.name) as book:
+        rows = [_learn(book, row, states) for row in book.evaluations()]
+        turns = list(_turns(series, asked, sightings, rows, fingerprints))
+        spent = replace(_spent(rows, now), gpu_hours=used, granted=granted)
+        chosen, waiting = select([turn.candidate for turn in turns], series.limits, spent, now.timestamp(), MOST)
+        begun = [_begin(book, turn) for turn in _in_order(chosen, turns)]
+        book.see([replace(one, reason=waiting.get(one.name, one.reason)) for one in sightings])
+        without_run = [row for row in rows if row.state == STARTED and states.get(row.run_id, "") is None]
+        place.tidy({row.digest for row in (*rows, *begun) if row.state == STARTED})
+    _tell(sightings, waiting, begun, asked, say)
+    return [*without_run, *begun]
+
+
+def evaluation_params(series: Series, evaluation: Evaluation, path: str) -> dict[str, Any]:
+    """The params of the run that is an evaluation.
+
+    :param path: of the checkpoint, as jobs see it.
+    """
+    model = {"path": path, "abbr": series.name_of(evaluation.step), "tokenizer_path": series.tokenizer_path}
+    said = {"cluster": series.cluster, "series": series.name}
+    return {
+        **series.params,
+        **{name: value for name, value in said.items() if value},
+        "config": evaluation.suite,
+        "model_overrides": [{name: value for name, value in model.items() if value}],
+    }
+
+
+def _fingerprints(series: Series, rows: Iterable[Evaluation], say: Say) -> dict[str, str]:
+    """Of the series' suite, and of those whose failed evaluations may have another turn."""
+    found = {series.suite: suite_fingerprint(series.suite, series.params)}
+    for suite in sorted({row.suite for row in rows if row.state != SUCCEEDED} - set(found)):
+        try:
+            found[suite] = suite_fingerprint(suite, series.params)
+        except InputError as error:
+            say(f"evaluations by {suite} that failed are not tried again: {error}")
+    return found
+
+
+def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None]) -> Evaluation:
+    """The row as its DAG run says; a run that somebody cleared is alive again."""
+    state = states.get(row.run_id)
+    if row.state == SUCCEEDED or state is None:
+        return row
+    if state == "success":
+        return book.end(row, SUCCEEDED)
+    if state == "failed":
+        return row if row.state == FAILED else book.end(row, FAILED, f"run {row.run_id} failed")
+    return row if row.state == STARTED else book.end(row, STARTED)
+
+
+def _turns(
+    series: Series,
+    asked: Asked,
+    sightings: Sequence[Sighting],
+    rows: Sequence[Evaluation],
+    fingerprints: Mapping[str, str],
+) -> Iterable[_Turn]:
+    """Complete checkpoints that were not evaluated, or whose evaluation failed and may have another turn."""
+    wanted = fingerprints[series.suite]
+    for one in sightings:
+        if one.state != READY or (asked.checkpoints and one.name not in asked.checkpoints):
+            continue
+        mine = [row for row in rows if row.digest == one.digest]
+        if any(row.state == STARTED for row in mine):
+            continue  # one at a time, so that a second suite finds the first one's predictions
+        retried = next((row for row in mine if _may_retry(row, series, asked, fingerprints)), None)
+        if retried:
+            yield _Turn(Candidate(one.name, one.step, one.digest, retry=True), retried.suite, retried.fingerprint)
+        elif all(row.fingerprint != wanted for row in mine) and (
+            asked.backfill or all(row.state == FAILED for row in mine)
+        ):
+            yield _Turn(Candidate(one.name, one.step, one.digest), series.suite, wanted)
+
+
+def _may_retry(row: Evaluation, series: Series, asked: Asked, fingerprints: Mapping[str, str]) -> bool:
+    """Not once its attempts are used up, unless somebody names it, nor once its suite asks something else."""
+    left = row.attempts < series.limits.attempts or bool(asked.checkpoints)
+    return row.state == FAILED and left and fingerprints.get(row.suite) == row.fingerprint
+
+
+def _in_order(chosen: Sequence[Candidate], turns: Sequence[_Turn]) -> list[_Turn]:
+    by_name = {turn.candidate.name: turn for turn in turns}
+    return [by_name[candidate.name] for candidate in chosen]
+
+
+def _begin(book: Book, turn: _Turn) -> Evaluation:
+    one = turn.candidate
+    return book.begin(digest=one.digest, fingerprint=turn.fingerprint, suite=turn.suite, name=one.name, step=one.step)
+
+
+def _spent(rows: Sequence[Evaluation], now: datetime) -> Spent:
+    begun = [datetime.fromisoformat(row.begun_at) for row in rows]
+    a_day = timedelta(seconds=A_DAY_S)
+    return Spent(
+        begun=tuple(moment.timestamp() for moment in begun if now - moment < a_day),
+        alive=sum(1 for row in rows if row.state == STARTED),
+    )
+
+
+def _tell(
+    sightings: Sequence[Sighting],
+    waiting: Mapping[str, str],
+    begun: Sequence[Evaluation],
+    asked: Asked,
+    say: Say,
+) -> None:
+    for one in sightings:
+        reason = waiting.get(one.name, one.reason)
+        say(f"{one.name}: {one.state}{': ' if reason else ''}{reason}")
+    for name in sorted(set(asked.checkpoints) - {one.name for one in sightings}):
+        say(f"{name}: there is no such checkpoint")
+    for row in begun:
+        say(f"{row.name}: begins as version {row.version}, attempt {row.attempts}, run {row.run_id}")

@@ -1,0 +1,64 @@
+"""The DAGs of series: one each, paused, with a schedule that is read without executing a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from opencompass_ops.series.config import ENVIRONMENT
+
+pytestmark = pytest.mark.airflow
+
+LEAST = {"checkpoints": {"at": "/ckpt/run7", "pattern": "step-{step}"}, "suite": "nightly@3"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    return tmp_path
+
+
+def _write(folder: Path, name: str, **more: object) -> None:
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(LEAST | more))
+
+
+def test_every_series_has_a_dag_that_is_paused_until_somebody_switches_it_on(folder: Path):
+    from opencompass_ops.series_dag import build_series_dags
+
+    _write(folder, "run7", schedule="*/10 * * * *", timezone="Asia/Shanghai")
+    _write(folder, "run8")
+    dags = build_series_dags()
+    assert sorted(dags) == ["opencompass_checkpoints_run7", "opencompass_checkpoints_run8"]
+    dag = dags["opencompass_checkpoints_run7"]
+    assert dag.is_paused_upon_creation
+    assert not dag.catchup
+    assert dag.timetable.expression == "*/10 * * * *"
+    assert "Asia/Shanghai" in dag.doc_md
+    assert [task.task_id for task in dag.topological_sort()] == ["discover", "evaluate"]
+    assert [asset.uri for asset in dag.get_task("evaluate").partial_kwargs["outlets"]] == ["checkpoint://run7/begun"]
+    assert list(dag.params) == ["checkpoints", "backfill", "suite", "after_step", "before_step"]
+    assert dags["opencompass_checkpoints_run8"].timetable.__class__.__name__ == "NullTimetable"
+
+
+def test_a_series_that_cannot_be_read_says_so_and_the_others_live_on(folder: Path):
+    from opencompass_ops.series_dag import build_series_dags
+
+    _write(folder, "run7")
+    _write(folder, "wrong", limits={"evry": 2})
+    (folder / "not a name.yaml").write_text("suite: [")
+    dags = build_series_dags()
+    assert sorted(dags) == [f"opencompass_checkpoints_{name}" for name in ("not_a_name", "run7", "wrong")]
+    assert "did you mean 'every'" in dags["opencompass_checkpoints_wrong"].doc_md
+    assert "broken" in dags["opencompass_checkpoints_wrong"].tags
+
+
+def test_the_scheduler_reads_back_what_the_dag_file_made(folder: Path):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from opencompass_ops.series_dag import build_series_dags
+
+    _write(folder, "run7", schedule="0 3 * * *")
+    (dag,) = build_series_dags().values()
+    assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == dag.dag_id

@@ -1,0 +1,247 @@
+"""One tick after the other: each (weights, suite) is evaluated once, whatever happens to checkpoints and runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from checkpoint_folders import truncate
+from opencompass_ops.errors import InputError, UnsureError
+from opencompass_ops.results.rows import UsageRow
+from opencompass_ops.results.store import Store
+from opencompass_ops.series.discovery import evaluation_params
+from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED
+from series_world import SeriesWorld
+
+
+def test_new_checkpoints_begin_in_order_and_once(world: SeriesWorld):
+    for step in (300, 100, 200):
+        world.write(step)
+    assert world.tick() == ["step-100#1", "step-200#1", "step-300#1"]
+    assert world.tick() == []
+    world.write(400)
+    assert world.tick() == ["step-400#1"]
+    assert [(row.version, row.name) for row in world.evaluations()] == [
+        ("0.0.1", "step-100"), ("0.0.2", "step-200"), ("0.0.3", "step-300"), ("0.0.4", "step-400"),
+    ]  # fmt: skip
+
+
+def test_an_incomplete_one_waits_with_its_reason_and_has_its_turn_when_it_is_whole(world: SeriesWorld):
+    folder = world.write(100)
+    truncate(folder / "model.safetensors")
+    world.write(200)
+    assert world.tick() == ["step-200#1"]
+    assert world.sighting(100).state == INCOMPLETE
+    assert "header promises" in world.sighting(100).reason
+    world.write(100)
+    assert world.tick() == ["step-100#1"]
+
+
+def test_one_that_is_overwritten_in_place_is_a_new_one(world: SeriesWorld):
+    world.write(100)
+    assert world.tick() == ["step-100#1"]
+    world.write(100, seed=7)
+    assert world.tick() == ["step-100#1"]
+    first, second = world.evaluations()
+    assert (first.version, second.version) == ("0.0.1", "0.0.2")
+    assert first.digest != second.digest
+    assert first.run_id != second.run_id
+
+
+def test_the_same_weights_under_another_name_are_no_new_ones(world: SeriesWorld):
+    world.write(100, seed=1)
+    world.write(200, seed=1)
+    assert world.tick() == ["step-100#1"]
+    assert world.sighting(200).reason == "same weights as another checkpoint"
+    assert world.tick() == []
+
+
+def test_one_that_is_deleted_before_its_turn_is_listed_so(world: SeriesWorld):
+    world.limits(per_day=1)
+    world.write(100)
+    folder = world.write(200)
+    assert world.tick() == ["step-100#1"]
+    assert world.sighting(200).reason == "waits: 0 of 1 evaluations of the last 24 h are begun"
+    shutil.rmtree(folder)
+    assert world.tick() == []
+    assert world.sighting(200).state == GONE
+    assert world.sighting(200).reason.startswith("deleted after ")
+    world.write(200)
+    world.limits(per_day=2)
+    assert world.tick() == ["step-200#1"], "and is looked at anew when it comes back"
+
+
+def test_a_place_that_vanishes_is_no_reason_to_believe_that_all_is_deleted(world: SeriesWorld):
+    world.write(100)
+    world.tick()
+    (world.folder / "ckpt").rename(world.folder / "elsewhere")
+    with pytest.raises(UnsureError, match="is it still mounted"):
+        world.tick()
+    assert world.sighting(100).state == READY
+
+
+def test_a_place_that_is_not_there_yet_is_no_failure(world: SeriesWorld):
+    (world.folder / "ckpt").rmdir()
+    assert world.tick() == []
+
+
+def test_a_failed_evaluation_has_another_turn_until_its_attempts_are_used_up(world: SeriesWorld):
+    world.limits(attempts=2)
+    world.write(100)
+    assert world.tick("failed") == ["step-100#1"]
+    assert world.tick("failed") == ["step-100#2"]
+    assert world.tick("failed") == []
+    (row,) = world.evaluations()
+    assert (row.state, row.attempts, row.version) == (FAILED, 2, "0.0.1")
+    assert world.tick(checkpoints=["step-100"]) == ["step-100#3"], "unless somebody names it"
+    world.tick()
+    assert world.evaluations()[0].state == SUCCEEDED
+
+
+def test_a_failed_run_that_somebody_clears_is_alive_and_no_second_one_begins(world: SeriesWorld):
+    world.write(100)
+    world.tick("failed")
+    (row,) = world.evaluations()
+    world.states[row.run_id] = "running"
+    assert world.tick() == []
+    assert world.evaluations()[0].state == STARTED
+    world.states[row.run_id] = "success"
+    assert world.tick() == []
+    assert world.evaluations()[0].state == SUCCEEDED
+
+
+def test_a_successful_run_that_somebody_clears_begins_no_second_one(world: SeriesWorld):
+    world.write(100)
+    world.tick()
+    world.tick()
+    (row,) = world.evaluations()
+    world.states[row.run_id] = "failed"
+    assert world.tick() == []
+    assert world.evaluations()[0].state == SUCCEEDED, "the scores of the first time stay"
+
+
+def test_who_died_before_the_runs_were_made_is_made_up_for_with_the_same_run(world: SeriesWorld):
+    world.write(100)
+    assert world.tick(end=None) == ["step-100#1"]
+    (row,) = world.evaluations()
+    assert world.tick() == ["step-100#1"]
+    assert world.evaluations()[0].run_id == row.run_id
+
+
+def test_limits_say_which_steps_are_meant(world: SeriesWorld):
+    world.limits(every=100, after_step=100, before_step=400)
+    for step in (100, 150, 200, 300, 400):
+        world.write(step)
+    assert world.tick() == ["step-200#1", "step-300#1"]
+    assert world.sighting(150).state == OUTSIDE
+    assert world.sighting(150).reason == "step is no multiple of 100"
+
+
+def test_newest_first_and_few_at_once(world: SeriesWorld):
+    world.limits(newest_first=True, at_once=1)
+    for step in (100, 200, 300):
+        world.write(step)
+    assert world.tick("running") == ["step-300#1"]
+    assert world.tick() == []
+    world.states = dict.fromkeys(world.states, "success")
+    assert world.tick() == ["step-200#1"]
+
+
+def test_a_series_that_has_used_its_gpu_hours_begins_nothing_more(world: SeriesWorld, tmp_path: Path):
+    world.limits(gpu_hours=2)
+    world.write(100)
+    row = UsageRow("token", "2026-11-21", "ann", "run7", "/runs/1", "local", 8, 7200.0)
+    with Store.open(f"sqlite:///{tmp_path}/results.db") as store:
+        store.record_usage([row])
+    assert world.tick() == []
+    assert world.sighting(100).reason == "waits: 2.0 of 2 GPU-hours are spent"
+    world.limits(gpu_hours=3)
+    assert world.tick() == ["step-100#1"]
+
+
+def test_another_suite_evaluates_what_comes_and_a_backfill_what_is_there(world: SeriesWorld):
+    world.write(100)
+    world.tick()
+    world.values["suite"] = "nightly@2"
+    assert world.tick() == []
+    world.write(200)
+    assert world.tick() == ["step-200#1"]
+    assert world.tick(backfill=True) == ["step-100#1"]
+    assert world.tick(backfill=True) == []
+    done = {(row.suite, row.name, row.version) for row in world.evaluations()}
+    assert done == {
+        ("nightly@1", "step-100", "0.0.1"), ("nightly@2", "step-100", "0.0.1"), ("nightly@2", "step-200", "0.0.2"),
+    }  # fmt: skip
+
+
+def test_a_backfill_of_a_named_suite_over_some_steps_ignores_the_limit_per_day(world: SeriesWorld):
+    world.limits(per_day=3)
+    for step in (100, 200, 300):
+        world.write(step)
+    assert len(world.tick()) == 3
+    assert world.tick(backfill=True, suite="extra@1", after_step=100) == ["step-200#1", "step-300#1"]
+    world.tick()
+    assert {row.suite for row in world.evaluations() if row.step == 300} == {"nightly@1", "extra@1"}
+
+
+def test_failures_of_a_backfill_have_another_turn_too(world: SeriesWorld):
+    world.write(100)
+    world.tick()
+    assert world.tick("failed", backfill=True, suite="extra@1") == ["step-100#1"]
+    assert world.tick() == ["step-100#2"]
+    assert world.evaluations()[-1].suite == "extra@1"
+
+
+def test_a_version_that_asks_the_same_is_not_evaluated_again(world: SeriesWorld):
+    world.write(100)
+    world.tick()
+    world.asks = {"nightly@1": "sums", "nightly@2": "sums"}
+    world.values["suite"] = "nightly@1"
+    world.asks["nightly@2"] = "nightly@1"  # what the first tick saw
+    world.asks["nightly@1"] = "nightly@1"
+    assert world.tick(backfill=True, suite="nightly@2") == []
+
+
+def test_a_suite_that_was_wrong_does_not_bar_the_next_one(world: SeriesWorld):
+    world.limits(attempts=1)
+    world.write(100)
+    world.tick("failed")
+    world.values["suite"] = "nightly@2"
+    assert world.tick() == ["step-100#1"]
+
+
+def test_a_second_suite_waits_until_the_first_one_is_over(world: SeriesWorld):
+    world.write(100)
+    world.tick("running")
+    assert world.tick(backfill=True, suite="extra@1") == []
+    world.states = dict.fromkeys(world.states, "success")
+    assert world.tick(backfill=True, suite="extra@1") == ["step-100#1"]
+
+
+def test_only_the_named_ones_are_evaluated_whatever_the_limits_say(world: SeriesWorld):
+    world.limits(every=1000, per_day=1)
+    for step in (100, 200):
+        world.write(step)
+    assert world.tick(checkpoints=["step-200", "step-9"]) == ["step-200#1"]
+    assert "step-9: there is no such checkpoint" in world.said
+
+
+def test_a_suite_without_backfill_is_refused(world: SeriesWorld):
+    with pytest.raises(InputError, match="backfill=true"):
+        world.tick(suite="extra@1")
+
+
+def test_the_params_of_an_evaluation(world: SeriesWorld):
+    world.values |= {"cluster": "slurm", "params": {"max_num_workers": 4}, "model": {"tokenizer_path": "/tok"}}
+    world.values.pop("cluster")
+    world.write(100)
+    world.tick()
+    (row,) = world.evaluations()
+    assert evaluation_params(world.series, row, "/ckpt/step-100") == {
+        "config": "nightly@1",
+        "series": "run7",
+        "max_num_workers": 4,
+        "model_overrides": [{"path": "/ckpt/step-100", "abbr": "run7-step-100", "tokenizer_path": "/tok"}],
+    }

@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|probe|checkpoints``; the arguments are the same on every cluster."""
+"""``python -m inference infer|eval|viz|probe|checkpoints``; the arguments are the same on every cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from inference.claim import Attempt
 from inference.guard import guard_stdin
 from inference.job import run_job, run_worker
 from opencompass_ops.contract import variables
-from opencompass_ops.contract.spec import EVAL, INFER
+from opencompass_ops.contract.spec import EVAL, INFER, VIZ
+
+_KINDS = {
+    INFER: "answer a shard's requests",
+    EVAL: "score a model's predictions of a dataset",
+    VIZ: "let OpenCompass make tables of a run's scores",
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for kind, what in ((INFER, "answer a shard's requests"), (EVAL, "score a model's predictions of a dataset")):
+    for kind, what in _KINDS.items():
         job = commands.add_parser(kind, help=what)
         job.add_argument("shard", help="path of the shard's spec")
         job.add_argument("--run-dir", required=True, help="the run directory as this machine sees it")

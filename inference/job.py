@@ -1,4 +1,4 @@
-"""A submitted job from claim to exit record: ``infer`` and ``eval`` are the same protocol around other work."""
+"""A submitted job from claim to exit record: all kinds of shards are the same protocol around other work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from inference.heartbeat import Progress, Pulse
 from inference.identity import located, located_if_there
 from inference.startup import import_work
 from opencompass_ops.contract import codec, layout
-from opencompass_ops.contract.evidence import shard_problem
+from opencompass_ops.contract.evidence import outputs, shard_problem
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import ExitRecord
-from opencompass_ops.contract.spec import EVAL, INFER, OPENCOMPASS, ShardSpec
+from opencompass_ops.contract.spec import EVAL, INFER, OPENCOMPASS, VIZ, ShardSpec
 
 DONE = 0
 FAILED = 1
@@ -51,7 +51,7 @@ class Ending:
 def run_job(kind: str, shard: str, run_dir: str, attempt: Attempt) -> int:
     """Claim the token, do the shard's work and write the exit record last.
 
-    :param kind: ``infer`` or ``eval``.
+    :param kind: of the shard.
     :param shard: path of the shard's spec.
     :param run_dir: the run directory as this machine sees it.
     :returns: the exit code, the same as in the exit record.
@@ -190,12 +190,10 @@ def _work(
 
 
 def _bridge(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
-    from inference.bridge import predictions, results
+    from inference.bridge import predictions, results, tables
 
-    if spec.kind == EVAL:
-        results.evaluate(files, spec, token, progress)
-    else:
-        predictions.infer(files, spec, token, progress)
+    work = {INFER: predictions.infer, EVAL: results.evaluate, VIZ: tables.tabulate}[spec.kind]
+    work(files, spec, token, progress)
 
 
 def _evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
@@ -219,11 +217,7 @@ def _infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress, s
 
 def digests(files: LocalFiles, spec: ShardSpec) -> dict[str, str]:
     """Run-relative path of each of the shard's manifests and its sha256."""
-    if spec.kind == EVAL:
-        outputs = [layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)]
-    else:
-        outputs = [layout.prediction(spec.model_abbr, part.name) for part in spec.parts]
-    return {path: codec.digest_bytes(files.read(path)) for path in map(layout.manifest, outputs)}
+    return {path: codec.digest_bytes(files.read(path)) for path in map(layout.manifest, outputs(spec))}
 
 
 def _raise_terminated(number: int, frame: object) -> NoReturn:

@@ -21,11 +21,13 @@ _ONLY_OPENCOMPASS = ("peft_path", "fastchat_template", "use_fastchat_template")
 """Settings of native model types that the native engine does not have."""
 
 
-_OTHER_TASKS = {
-    "LMEvaluator": "judges that only the config's eval section names (SubjectiveEvalTask)",
-    "AttackInferencer": "prompts that are attacked (OpenICLAttackTask)",
-}
-"""Types that need another of OpenCompass's tasks than those that the bridge starts."""
+_ATTACKED = "it attacks its prompts (OpenICLAttackTask), which needs promptbench and leaves a log, no score; not built"
+_UNJUDGED = (
+    "it is judged by models that only an eval section names, and the config has none: add eval=dict(partitioner="
+    "dict(type=SubjectiveNaivePartitioner, judge_models=[...]), runner=dict(task=dict(type=SubjectiveEvalTask)))"
+)
+_JUDGING = "judging"
+"""Key of ``eval_cfg`` under which a plan says who judges."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,19 @@ def gaps(dataset_cfg: dict[str, Any]) -> Gaps:
 
 
 def no_task(dataset_cfg: dict[str, Any]) -> str:
-    """Why neither engine can score the dataset, "" when one can."""
-    types = [
-        section(section(dataset_cfg, "eval_cfg"), "evaluator").get("type"),
-        section(section(dataset_cfg, "infer_cfg"), "inferencer").get("type"),
-    ]
-    names = [str(type_).rpartition(".")[2] for type_ in types]
-    return next((_OTHER_TASKS[name] for name in names if name in _OTHER_TASKS), "")
+    """Why neither engine can run the dataset, whatever else a config says; "" when one can."""
+    return _ATTACKED if _named(section(section(dataset_cfg, "infer_cfg"), "inferencer"), "AttackInferencer") else ""
+
+
+def unscorable(dataset_cfg: dict[str, Any]) -> str:
+    """Why neither engine can score the dataset in this config, "" when one can."""
+    eval_cfg = section(dataset_cfg, "eval_cfg")
+    is_unjudged = _named(section(eval_cfg, "evaluator"), "LMEvaluator") and _JUDGING not in eval_cfg
+    return no_task(dataset_cfg) or (_UNJUDGED if is_unjudged else "")
+
+
+def _named(table: dict[str, Any], name: str) -> bool:
+    return str(table.get("type")).rpartition(".")[2] == name
 
 
 def model_gap(model_cfg: dict[str, Any]) -> str:

@@ -11,6 +11,13 @@ import pytest
 
 from opencompass_ops.bridging import INTERPRETER
 
+# Their own config: a loader, a retriever and in-context examples that no other dataset has.
+XIEZHI = """from mmengine.config import read_base
+with read_base():
+    from opencompass.configs.datasets.xiezhi.xiezhi_ppl_ea6bd7 import xiezhi_datasets
+datasets = [d for d in xiezhi_datasets if 'eng' in d['abbr']]
+"""
+
 
 @pytest.fixture(scope="session")
 def opencompass_python(repo: Path) -> str:
@@ -60,3 +67,17 @@ def run_opencompass(python: str, config: str, *arguments: str, data_dir: Path) -
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-3000:]
     return said
+
+
+def write_xiezhi(folder: Path) -> None:
+    """Rows for :data:`XIEZHI`."""
+    sizes = {"xiezhi_train_eng": 6, "xiezhi_spec_eng": 10, "xiezhi_inter_eng": 8}
+    for name, rows in sizes.items():
+        (folder / "data" / "xiezhi" / name).mkdir(parents=True)
+        lines = []
+        for number in range(rows):
+            options = [str(number + step) for step in range(4)]
+            label = ["even" if number % 2 == 0 else "odd"]
+            row = {"question": f"{number} + 1 = ?", "options": "\n".join(options), "answer": options[1]}
+            lines.append(json.dumps({**row, "label": label, "labels": label}) + "\n")
+        (folder / "data" / "xiezhi" / name / "xiezhi.v1.json").write_text("".join(lines))

@@ -75,7 +75,7 @@ def test_predictions_need_no_opencompass_to_score_them(asked):
 
 def test_judges_of_the_eval_section_are_refused_where_something_is_scored(asked):
     judged = replace(REPORT, datasets=(DatasetProbe("plain", 5, 5, unscorable="judges"),), requests=())
-    assert "needs judges" in complete(judged, request(), BARE, BARE).datasets[0].error
+    assert "judges; or take it out" in complete(judged, request(), BARE, BARE).datasets[0].error
     assert not complete(judged, request(), BARE, None).datasets[0].error
 
 

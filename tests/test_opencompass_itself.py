@@ -19,7 +19,7 @@ from opencompass_ops.imports.ingest import ingest_folders
 from opencompass_ops.imports.naming import Naming
 from opencompass_ops.imports.reading import UNCHANGED
 from opencompass_ops.results.store import Store
-from opencompass_venv import make_tiny_model, run_opencompass
+from opencompass_venv import XIEZHI, make_tiny_model, run_opencompass, write_xiezhi
 from small_world import SmallWorld, make_world
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
@@ -27,12 +27,6 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 MODELS = """
 models = [dict(type='opencompass.models.HuggingFaceBaseModel', abbr='tiny', path={path!r}, max_out_len=8,
                max_seq_len=1024, batch_size=4, run_cfg=dict(num_gpus=0))]
-"""
-# Their own config: a loader, a retriever and in-context examples that no other dataset has.
-XIEZHI = """from mmengine.config import read_base
-with read_base():
-    from opencompass.configs.datasets.xiezhi.xiezhi_ppl_ea6bd7 import xiezhi_datasets
-datasets = [d for d in xiezhi_datasets if 'eng' in d['abbr']]
 """
 NATIVE = """from mmengine.config import read_base
 with read_base():
@@ -53,19 +47,6 @@ def world(tmp_path, monkeypatch, opencompass_python, opencompass_package):
         shutil.rmtree(tmp_path / "tiny")
         make_tiny_model(tmp_path / "tiny")
         yield made
-
-
-def write_xiezhi(folder: Path) -> None:
-    sizes = {"xiezhi_train_eng": 6, "xiezhi_spec_eng": 10, "xiezhi_inter_eng": 8}
-    for name, rows in sizes.items():
-        (folder / "data" / "xiezhi" / name).mkdir(parents=True)
-        lines = []
-        for number in range(rows):
-            options = [str(number + step) for step in range(4)]
-            label = ["even" if number % 2 == 0 else "odd"]
-            row = {"question": f"{number} + 1 = ?", "options": "\n".join(options), "answer": options[1]}
-            lines.append(json.dumps({**row, "label": label, "labels": label}) + "\n")
-        (folder / "data" / "xiezhi" / name / "xiezhi.v1.json").write_text("".join(lines))
 
 
 def write_native(folder: Path) -> None:

@@ -212,7 +212,7 @@ def test_a_dry_run_leaves_nothing_behind(world: SmallWorld):
     assert prepared.mapping() == {
         "run_dir": str(prepared.run_dir),
         "dry_run": True,
-        "mapping": {"infer": {}, "eval": {}},
+        "mapping": {"infer": {}, "eval": {}, "viz": {}},
     }
     assert not (world.folder / "outputs").exists()
 

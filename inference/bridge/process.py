@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,8 @@ from inference.problems import InputProblem
 
 INFER_TASK = "openicl_infer.py"
 EVAL_TASK = "openicl_eval.py"
+JUDGE_TASK = "subjective_eval.py"
+_MAIN = "opencompass.cli.main"
 
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
@@ -79,11 +81,24 @@ def run_task(
     :param watch: called every second with the last of the output.
     :raises OpenCompassFailed: it ended badly; with the type and the words of what it raised.
     """
-    argv = [sys.executable, *_torchrun(processes), str(_module(task)), str(parameters)]
+    _run([*_torchrun(processes), str(_module(task)), str(parameters)], parameters.parent, environment, watch)
+
+
+def run_main(parameters: Path, environment: Mapping[str, str], *flags: str) -> None:
+    """The same for OpenCompass's own ``run.py``.
+
+    :param parameters: its config.
+    :raises OpenCompassFailed: it ended badly.
+    """
+    _run(["-m", _MAIN, str(parameters), *flags], parameters.parent, environment, lambda said: None)
+
+
+def _run(words: Sequence[str], place: Path, environment: Mapping[str, str], watch: Callable[[str], None]) -> None:
+    argv = [sys.executable, *words]
     print("bridge: " + " ".join(argv), flush=True)
     child = subprocess.Popen(
         argv,
-        cwd=parameters.parent,
+        cwd=place,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

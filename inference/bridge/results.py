@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from inference.bridge import judged
 from inference.bridge.parameters import eval_parameters
 from inference.bridge.process import (
     EVAL_TASK,
@@ -27,7 +28,7 @@ from inference.manifests import of_result
 from inference.parts import check_tiling, load_predictions
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import DUMP_DETAILS, ShardSpec
+from opencompass_ops.contract.spec import COMPARISONS, DUMP_DETAILS, ShardSpec
 
 
 def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
@@ -40,6 +41,9 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress)
     :raises InputProblem: the parts do not cover the dataset, or this interpreter has no OpenCompass.
     :raises OpenCompassFailed: its task failed, or ended well without a score.
     """
+    if COMPARISONS in spec.options:
+        judged.evaluate(files, spec, token, progress)
+        return
     version = opencompass_version()
     progress.total = spec.parts[0].total
     parts = sorted(spec.parts, key=lambda part: part.start)

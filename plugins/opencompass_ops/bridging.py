@@ -1,4 +1,4 @@
-"""What the native probe leaves to OpenCompass: its version, and the rows of datasets that only it can load."""
+"""What is left to OpenCompass: the rows of datasets that only it can load, the tables that only it can make."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.software import OpenCompass
-from opencompass_ops.configs.masking import is_secret_key
+from opencompass_ops.configs.masking import is_secret_key, mask
+from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract.probe import DatasetProbe, ProbeReport, ProbeRequest, RequestProbe
 from opencompass_ops.contract.spec import OPENCOMPASS
 from opencompass_ops.errors import PlanError
 from opencompass_ops.probing import probe
+from opencompass_ops.results.summary import foreign_summarizer
 
 INTERPRETER = "OPENCOMPASS_OPS_OPENCOMPASS_PYTHON"
 """Names the interpreter that has OpenCompass for jobs of this host, where the cluster config names none."""
@@ -46,30 +48,52 @@ def complete(
     """
     if scoring:
         report = replace(report, datasets=tuple(map(_scorable, report.datasets)))
-    answered = [pair for pair in report.requests if pair.bridge]
-    scored = [pair for pair in report.requests if pair.eval_bridge] if scoring else []
+    broken = {dataset.abbr for dataset in report.datasets if dataset.error}  # nobody need look at those
+    pairs = [pair for pair in report.requests if pair.dataset not in broken]
+    answered = [pair for pair in pairs if pair.bridge]
+    scored = [pair for pair in pairs if pair.eval_bridge] if scoring else []
     if not answered and not scored:
         return report
     lacking = [
-        (pairs, place.name)
-        for pairs, place in ((answered, cluster), (scored, scoring))
-        if pairs and place and place.opencompass is None
+        (needed, place.name)
+        for needed, place in ((answered, cluster), (scored, scoring))
+        if needed and place and place.opencompass is None
     ]
     if lacking:
         return reduce(lambda told, each: _refused(told, *each), lacking, report)
     _refuse_secrets(request, [*answered, *scored])
-    unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge}
+    unloaded = {dataset.abbr for dataset in report.datasets if dataset.bridge and not dataset.error}
     datasets = tuple(config for config in request.datasets if config["abbr"] in unloaded)
     place = cluster if cluster.opencompass or scoring is None else scoring
     return _merged(report, probe(replace(request, models=(), datasets=datasets, engine=OPENCOMPASS), place))
 
 
+def tables_config(config: EvalConfig, cluster: ClusterConfig) -> dict[str, Any] | None:
+    """The config by which OpenCompass's ``-m viz`` makes the tables of a summarizer that only it has; None for ours.
+
+    :param cluster: where evaluations run.
+    :raises PlanError: it has no OpenCompass.
+    """
+    name = foreign_summarizer(config.summarizer)
+    if not config.summarizer or not name:
+        return None
+    if cluster.opencompass is None:
+        raise PlanError(
+            f"only OpenCompass itself has summarizer {name}, and cluster {cluster.name!r} names none: build it with "
+            "'make opencompass-venv' (or an image), then say opencompass=dict(python='...') in the cluster config; or "
+            "leave summarizer.type out for the table of all scores"
+        )
+    kind = str(config.summarizer["type"])
+    dotted = kind if "." in kind else f"opencompass.summarizers.{kind}"
+    values = {"models": config.models, "datasets": config.datasets, "summarizer": {**config.summarizer, "type": dotted}}
+    said = {key: value for key, value in (("eval", config.eval), ("judge_models", config.judge_models)) if value}
+    return dict(mask(values | said))
+
+
 def _scorable(dataset: DatasetProbe) -> DatasetProbe:
     if not dataset.unscorable or dataset.error:
         return dataset
-    return replace(
-        dataset, error=f"it needs {dataset.unscorable}, which is not built yet; take it out, or use mode infer"
-    )
+    return replace(dataset, error=f"{dataset.unscorable}; or take it out, or use mode infer")
 
 
 def _merged(report: ProbeReport, answer: ProbeReport) -> ProbeReport:

@@ -57,6 +57,7 @@ first run. *Checkpoints* take the place of the config's one model, and each beco
 | `plan` | what runs and what is reused; or, in one message, what is wrong with the request |
 | `infer_local`, `infer_slurm` | one entry per part: states of its job; when it failed, the job's last lines |
 | `eval_local`, `eval_slurm` | the same for the scores |
+| `viz_local`, `viz_slurm` | only with a summarizer that only OpenCompass has: how its tables were made |
 | `summarize` | the score table, and what is missing |
 
 Jobs run on one kind of cluster; the tasks of the other kinds are skipped, and that is no failure. The XCom `job` of an
@@ -118,7 +119,10 @@ def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_arg
         summarize = SummarizeOperator(task_id="summarize", trigger_rule=TriggerRule.ALL_DONE, **ONLY_OTHERS_FAULTS)
         for before in infer:
             before >> score
-        [plan, *infer, *score] >> summarize
+        tables = _stage("viz", plan, TriggerRule.ALL_DONE)
+        for before in score:
+            before >> tables
+        [plan, *infer, *score, *tables] >> summarize
     return dag
 
 

@@ -153,7 +153,7 @@ def job_for(run_dir: str, shard: str) -> Job:
     # The plan's own path is the run's name: one folder reached by two paths is one run.
     attempt = attempts.current(files, plan.instance, plan.run_dir, shard)
     stage = plan.stage_of(shard)
-    planned = next((one for one in (*plan.shards, *plan.evaluations) if one.id == shard), None)
+    planned = next((one for one in plan.all_shards if one.id == shard), None)
     return Job(
         cluster=engine_cluster(stage.cluster, read_spec(files, shard)),
         run_dir=run_dir,

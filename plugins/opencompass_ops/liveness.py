@@ -12,7 +12,6 @@ from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
-from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.errors import PlanError
 
 
@@ -40,7 +39,7 @@ def live_jobs(run_dir: Path) -> tuple[str, ...]:
         return ()
     plan = read_plan(run_dir)
     found: dict[str, JobStatus] = {}
-    for kind in (INFER, EVAL):
+    for kind in plan.stages:
         cluster = plan.stage(kind).cluster
         config = ClusterConfig.from_values(str(cluster["name"]), cluster)
         own = [token for token in tokens if attempts.shard_of(token).startswith(kind)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.asked import cluster_for, models_for, with_image
-from opencompass_ops.bridging import complete, with_own_opencompass
+from opencompass_ops.bridging import complete, tables_config, with_own_opencompass
 from opencompass_ops.budgets.hours import seconds, today
 from opencompass_ops.budgets.ledger import exhausted
 from opencompass_ops.budgets.site import site
@@ -33,6 +33,7 @@ from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.judges import with_judges
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
+from opencompass_ops.planning.judging import with_section_judges
 from opencompass_ops.planning.params import in_vain
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
@@ -73,7 +74,7 @@ class Prepared:
 
     def mapping(self) -> dict[str, Any]:
         """What the mapped operators expand: stage -> cluster kind -> keyword arguments; empty lists in a dry run."""
-        stages = {"infer": self.plan.shards, "eval": self.plan.evaluations}
+        stages = self.plan.stages
         mapping = {} if self.dry_run else {stage: self._kinds(shards) for stage, shards in stages.items()}
         empty: dict[str, Any] = {stage: {} for stage in stages}
         return {"run_dir": self.plan.run_dir, "dry_run": self.dry_run, "mapping": empty | mapping}
@@ -167,9 +168,12 @@ class _Asked:
     @property
     def scoring(self) -> ClusterConfig | None:
         """Where evaluations run; None when the run has none."""
-        values = self.evaluation.cluster
-        is_scored = self.request.mode in ("all", "eval")
-        return ClusterConfig.from_values(str(values["name"]), values) if is_scored else None
+        return self.of_evaluation if self.request.mode in ("all", "eval") else None
+
+    @property
+    def of_evaluation(self) -> ClusterConfig:
+        """Where evaluations run, or would run."""
+        return ClusterConfig.from_values(str(self.evaluation.cluster["name"]), self.evaluation.cluster)
 
 
 def _asked(params: dict[str, Any], say: Say) -> _Asked:
@@ -178,6 +182,7 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
     config = read_config(request, _data_folder(request.cluster or LOCAL, known))
     if request.config_verbose:
         say(_config_text(mask({"models": config.models, "datasets": config.datasets, "summarizer": config.summarizer})))
+    config = _with_judges(config, is_replaced=bool(request.model_overrides or request.accelerator))
     infer = infer_stage(config.infer, request)
     evaluation = eval_stage(config.eval, request, infer) if request.mode in ("all", "eval") else infer
     cluster = _cluster(infer, request, known)
@@ -200,6 +205,17 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
         cluster=cluster,
         evaluation=PlannedStage(of_evaluation.to_values(), evaluation.max_num_workers, evaluation.retry),
     )
+
+
+def _with_judges(config: EvalConfig, *, is_replaced: bool) -> EvalConfig:
+    """The config, its datasets told who judges them.
+
+    :param is_replaced: whether other models are evaluated than the config's; then all of them are judged.
+    """
+    section = dict(config.eval or {})
+    if is_replaced and isinstance(section.get("partitioner"), dict) and section["partitioner"].get("models"):
+        section["partitioner"] = {**section["partitioner"], "models": config.models}
+    return replace(config, eval=section or None, datasets=with_section_judges(section, config.models, config.datasets))
 
 
 def _cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
@@ -348,6 +364,7 @@ def _plan_input(
         probe=report,
         cluster=cluster.to_values(),
         evaluation=asked.evaluation,
+        tables=None if request.mode == "infer" else tables_config(config, asked.of_evaluation),
         partitioner=asked.infer.partitioner,
         known_predictions=known.predictions,
         known_results=known.results,
@@ -387,7 +404,7 @@ def _claim(
 
 def _refuse_spent(plan: Plan, spent: Sequence[str]) -> None:
     """Begin nothing that would be stopped at once; what needs no GPU may go on."""
-    if spent and any(shard.num_gpus for shard in (*plan.shards, *plan.evaluations)):
+    if spent and any(shard.num_gpus for shard in plan.all_shards):
         raise PlanError(
             "Nothing was started, because GPU-hours are used up:\n- " + "\n- ".join(spent) + "\nWait for the next day "
             "where the limit is one of a day, or have it raised in budgets.yaml; who used them: opencompass-ops budget"

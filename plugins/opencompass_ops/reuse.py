@@ -20,6 +20,7 @@ from opencompass_ops.planning.fingerprint import (
     pair_fingerprint,
     scorer_identity,
 )
+from opencompass_ops.planning.judging import against
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
 from opencompass_ops.results.store import Store
 from opencompass_ops.unsigned import is_unsigned, sign_part, sign_result, unsigned_parts, unsigned_result
@@ -69,13 +70,18 @@ def look_up(
     probed = {probe.abbr: probe for probe in report.models}
     rows = {probe.abbr: probe.selected for probe in report.datasets}
     pairs: dict[Names, str] = {}
+    scorers: dict[Names, str] = {}
     evaluations: dict[Names, str] = {}
     for request in report.requests:
         model, dataset = models[request.model], datasets[request.dataset]
         engine, scorer = engine_identity(request.bridge, report), scorer_identity(request, report)
         pair = pair_fingerprint(model, probed[request.model], dataset, request.digest, engine)
         pairs[request.model, request.dataset] = pair
-        evaluations[request.model, request.dataset] = evaluation_fingerprint(pair, dataset, model, scorer)
+        scorers[request.model, request.dataset] = scorer
+    for names, pair in pairs.items():
+        model, dataset = models[names[0]], datasets[names[1]]
+        compared = against(dataset, names[0], pairs)
+        evaluations[names] = evaluation_fingerprint(pair, dataset, model, scorers[names], compared)
     known = Known(
         _predictions(set(pairs.values()), store, run_dir), _results(set(evaluations.values()), store, run_dir)
     )

@@ -17,7 +17,6 @@ from opencompass_ops.clusters.narration import Narrator
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
-from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.drive import cancel_job, error_of, job_for, log_path, run_job, shard_is_done
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ Say = Callable[[str], None]
 
 
 async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url: str | None = None) -> dict[str, str]:
-    """Run what the plan still lacks: inference, then evaluation.
+    """Run what the plan still lacks: inference, then evaluation, then tables that OpenCompass makes.
 
     At most ``max_num_workers`` shards are in flight; cancelling this coroutine leaves their jobs alive.
 
@@ -38,7 +37,7 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url:
     """
     plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
     failed: dict[str, str] = {}
-    for kind, shards in ((INFER, plan.shards), (EVAL, plan.evaluations)):
+    for kind, shards in plan.stages.items():
         stage = plan.stage(kind)
         slots = asyncio.Semaphore(1 if live else stage.max_num_workers)
         ends = await asyncio.gather(
@@ -51,7 +50,7 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url:
 async def cancel_plan(run_dir: Path) -> int:
     """Cancel every job of the plan that is not over; returns how many shards were not done."""
     plan = Plan.from_json(LocalFiles(run_dir).read(layout.PLAN))
-    open_shards = [shard for shard in (*plan.shards, *plan.evaluations) if not shard_is_done(str(run_dir), shard.id)]
+    open_shards = [shard for shard in plan.all_shards if not shard_is_done(str(run_dir), shard.id)]
     jobs = [job_for(str(run_dir), shard.id) for shard in open_shards]
     await asyncio.gather(*(cancel_job(job, reason="cancelled from the command line") for job in jobs))
     return len(jobs)

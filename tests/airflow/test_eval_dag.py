@@ -36,19 +36,27 @@ def test_scores_wait_for_the_inference_of_every_kind(dag):
         assert dag.get_task(f"eval_{kind}").upstream_task_ids >= {"infer_local", "infer_slurm"}
 
 
+def test_tables_wait_for_the_scores_of_every_kind_and_a_failed_score_does_not_stop_them(dag):
+    for kind in ("local", "slurm"):
+        tables = dag.get_task(f"viz_{kind}")
+        assert tables.upstream_task_ids >= {"eval_local", "eval_slurm"}
+        assert tables.trigger_rule.value == "all_done"
+        assert tables.downstream_task_ids == {"summarize"}
+
+
 def test_a_kind_of_which_the_run_has_no_shards_expands_to_nothing_and_is_skipped(dag):
-    planned = {"mapping": {"infer": {"slurm": [{"run_dir": "r", "shard": "s", "title": "t"}]}, "eval": {}}}
+    planned = {"mapping": {"infer": {"slurm": [{"run_dir": "r", "shard": "s", "title": "t"}]}, "eval": {}, "viz": {}}}
     expanded = {
         f"{stage}_{kind}": dag.get_task(f"{stage}_shards_{kind}").python_callable(planned)
-        for stage in ("infer", "eval")
+        for stage in ("infer", "eval", "viz")
         for kind in ("local", "slurm")
     }
     assert expanded.pop("infer_slurm") == planned["mapping"]["infer"]["slurm"]
-    assert list(expanded.values()) == [[], [], []]
+    assert list(expanded.values()) == [[]] * 5
 
 
-def test_the_graph_shows_four_boxes_until_one_is_opened(dag):
-    assert set(dag.task_group.children) == {"plan", "infer", "eval", "summarize"}
+def test_the_graph_shows_five_boxes_until_one_is_opened(dag):
+    assert set(dag.task_group.children) == {"plan", "infer", "eval", "viz", "summarize"}
 
 
 def test_the_form_shows_every_parameter_that_has_an_effect_once(dag):

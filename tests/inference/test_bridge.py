@@ -27,7 +27,10 @@ import json, os, runpy, sys, time
 from pathlib import Path
 cfg = runpy.run_path(sys.argv[1])
 told = Path({folder!r})
-(told / "environment.json").write_text(json.dumps(dict(os.environ)))
+rank = os.environ.get("RANK", "")
+(told / ("environment" + rank + ".json")).write_text(json.dumps(dict(os.environ)))
+if rank not in ("", "0"):
+    sys.exit()
 print("Starting inference process...", flush=True)
 for dataset in cfg["datasets"][0]:
     place = Path(cfg["work_dir"], "predictions", cfg["models"][0]["abbr"])
@@ -345,6 +348,28 @@ def test_a_secret_is_read_from_the_environment_when_the_file_is(tmp_path, monkey
     values: dict = {}
     exec(text, values)
     assert values["models"][0]["key"] == "sk-123"
+
+
+@pytest.mark.process
+@pytest.mark.model
+def test_a_model_on_several_gpus_runs_as_many_processes_as_it_says_and_all_see_its_devices(world):
+    model = {"type": "opencompass.models.HuggingFaceCausalLM", "run_cfg": {"num_gpus": 2, "num_procs": 2}}
+    record, log = world.run(shard(world.folder, **model), CUDA_VISIBLE_DEVICES="3,7")
+    assert record.returncode == 0, log
+    for rank in (0, 1):
+        seen = json.loads((world.folder / f"environment{rank}.json").read_text())
+        assert (seen["CUDA_VISIBLE_DEVICES"], seen["LOCAL_RANK"], seen["WORLD_SIZE"]) == ("3,7", str(rank), "2")
+    assert not (world.folder / "environment.json").exists()
+
+
+@pytest.mark.process
+def test_a_model_that_starts_its_processes_itself_is_started_once_with_all_devices(world):
+    model = {"type": "opencompass.models.VLLM", "run_cfg": {"num_gpus": 2}}
+    record, log = world.run(shard(world.folder, **model), CUDA_VISIBLE_DEVICES="3,7")
+    assert record.returncode == 0, log
+    seen = json.loads((world.folder / "environment.json").read_text())
+    assert seen["CUDA_VISIBLE_DEVICES"] == "3,7"
+    assert "RANK" not in seen
 
 
 def test_torchrun_starts_what_opencompass_starts_with_it():

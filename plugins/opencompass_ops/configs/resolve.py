@@ -26,6 +26,7 @@ class EvalConfig:
     :param models: model configs, each with ``abbr``.
     :param datasets: dataset configs, each with ``abbr``.
     :param model_dataset_combinations: ``{"models": [abbr, ...], "datasets": [abbr, ...]}`` each; empty for all x all.
+    :param judge_models: models that judge, as the config says them; summarizers of OpenCompass's read them.
     :param fingerprint: digest of the values and of every file and variable that the config read.
     :param warnings: what people should know before they trust the numbers.
     :param station_path: the results station that the config names.
@@ -42,6 +43,7 @@ class EvalConfig:
     fingerprint: str
     warnings: tuple[str, ...] = ()
     station_path: str | None = None
+    judge_models: tuple[Entry, ...] = ()
 
 
 def resolve(loaded: LoadedConfig) -> EvalConfig:
@@ -80,6 +82,7 @@ def _resolve(loaded: LoadedConfig) -> EvalConfig:
         fingerprint=fingerprint(loaded),
         warnings=(*loaded.warnings, *_warnings(values, models, datasets)),
         station_path=_folder(values, "station_path"),
+        judge_models=tuple(entry for entry in values.get("judge_models") or () if isinstance(entry, dict)),
     )
 
 

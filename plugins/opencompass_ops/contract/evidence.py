@@ -5,7 +5,7 @@ from __future__ import annotations
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import Files
 from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
-from opencompass_ops.contract.spec import INFER, Part, ShardSpec
+from opencompass_ops.contract.spec import INFER, VIZ, Part, ShardSpec
 
 
 def part_problem(files: Files, model: str, part: Part) -> str:
@@ -28,15 +28,28 @@ def part_problem(files: Files, model: str, part: Part) -> str:
     return ""
 
 
+def outputs(spec: ShardSpec) -> list[str]:
+    """The files with a manifest that a shard leaves, relative to the run directory."""
+    if spec.kind == INFER:
+        return [layout.prediction(spec.model_abbr, part.name) for part in spec.parts]
+    return [layout.tables(spec.id) if spec.kind == VIZ else layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)]
+
+
 def result_problem(files: Files, spec: ShardSpec) -> str:
-    """Why the result of an ``eval`` shard cannot be used; "" when it can."""
-    path = layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)
+    """Why the one output of a shard that infers nothing cannot be used; "" when it can."""
+    (path,) = outputs(spec)
+    return score_problem(files, path, spec.evaluation_fingerprint)
+
+
+def score_problem(files: Files, path: str, fingerprint: str) -> str:
+    """Why a result cannot be used; "" when it can.
+
+    :param fingerprint: of the evaluation.
+    """
     problem, manifest = _read_manifest(files, path)
     if manifest is None:
         return problem
-    if manifest.fingerprint != spec.evaluation_fingerprint:
-        return f"{path} scores other predictions or scores them otherwise"
-    return ""
+    return "" if manifest.fingerprint == fingerprint else f"{path} scores other predictions or scores them otherwise"
 
 
 def shard_problem(files: Files, spec: ShardSpec) -> str:

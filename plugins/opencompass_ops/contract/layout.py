@@ -130,6 +130,11 @@ def workplace(shard: str, name: str = "") -> str:
     return f"shards/{safe_name(shard)}.opencompass" + (f"/{name}" if name else "")
 
 
+def tables(shard: str) -> str:
+    """What a summarizer of OpenCompass's has written below ``summary/``."""
+    return f"shards/{safe_name(shard)}.tables.json"
+
+
 def owner(model: str, part: str) -> str:
     """Which request OpenCompass's unfinished files of a part answer: its fingerprint."""
     return _beside(model, part, "tmp_{}.owner")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencompass_ops.contract import codec
-from opencompass_ops.contract.spec import EVAL, INFER, NATIVE
+from opencompass_ops.contract.spec import EVAL, INFER, NATIVE, VIZ
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class PlannedPair:
     :param evaluation: id of the eval shard, "" when the result was reused or mode is infer.
     :param fingerprint: of the evaluation.
     :param engine: who answers: ``native`` or ``opencompass``.
-    :param scorer: who scores.
+    :param scorer: who scores; "" where judges only compare others with it.
     :param bridged: why it is not all native, "" when it is.
     """
 
@@ -137,8 +137,9 @@ class Plan:
     :param instance: identity of this installation, part of every token.
     :param params: the validated request, secrets masked.
     :param cluster: the resolved cluster config, as ``max_num_workers`` and ``retry`` that of inference.
-    :param evaluation: where evaluations run; empty where inference does.
+    :param evaluation: where evaluations run, and what makes tables of them; empty where inference does.
     :param limits: of time and GPU-hours; empty for none.
+    :param tables: shards by which a summarizer of OpenCompass's makes its tables.
     :param warnings: what people should know before they trust the numbers.
     """
 
@@ -161,11 +162,12 @@ class Plan:
     warnings: tuple[str, ...] = ()
     evaluation: PlannedStage | tuple[()] = ()
     limits: PlannedLimits | tuple[()] = ()
+    tables: tuple[PlannedShard, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def stage(self, kind: str) -> PlannedStage:
-        """Where shards of a kind (``infer`` or ``eval``) run."""
-        own = self.evaluation if kind == EVAL else ()
+        """Where shards of a kind run."""
+        own = () if kind == INFER else self.evaluation
         return own or PlannedStage(self.cluster, self.max_num_workers, self.retry)
 
     def stage_of(self, shard: str) -> PlannedStage:
@@ -173,8 +175,18 @@ class Plan:
 
         :param shard: its id.
         """
-        is_evaluation = any(planned.id == shard for planned in self.evaluations)
-        return self.stage(EVAL if is_evaluation else INFER)
+        kinds = (planned.kind for planned in self.all_shards if planned.id == shard)
+        return self.stage(next(kinds, INFER))
+
+    @property
+    def stages(self) -> dict[str, tuple[PlannedShard, ...]]:
+        """The shards by kind, in the order in which they run."""
+        return {INFER: self.shards, EVAL: self.evaluations, VIZ: self.tables}
+
+    @property
+    def all_shards(self) -> tuple[PlannedShard, ...]:
+        """Those of every stage."""
+        return (*self.shards, *self.evaluations, *self.tables)
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""
@@ -189,6 +201,7 @@ class Plan:
             "pairs": PlannedPair,
             "shards": PlannedShard,
             "evaluations": PlannedShard,
+            "tables": PlannedShard,
             "evaluation": PlannedStage,
             "limits": PlannedLimits,
         }

@@ -10,6 +10,9 @@ from opencompass_ops.contract import ENGINE_REVISION, codec
 UNANSWERED = "unanswered"
 """In the details of a result's manifest: items that a judge gave no answer to, which a later run asks again."""
 
+JUDGED = "judged"
+"""In the details of a result's manifest: run-relative paths of what judges answered, which the result is made of."""
+
 PHASES = ("starting", "loading", "running", "writing", "done")
 """Heartbeat phases in order: process up, weights loading, items answered, files written, finished."""
 

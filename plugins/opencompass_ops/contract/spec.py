@@ -9,6 +9,8 @@ from opencompass_ops.contract import codec
 
 INFER = "infer"
 EVAL = "eval"
+VIZ = "viz"
+"""Tables by a summarizer of OpenCompass's: one shard of a run, once everything is scored."""
 
 DUMP_DETAILS = "dump_details"
 """Option of an evaluation: False leaves the items out of its result."""
@@ -16,6 +18,12 @@ NATIVE = "native"
 """The engine of this project."""
 OPENCOMPASS = "opencompass"
 """OpenCompass's own task modules, run by the job in an interpreter that has them."""
+
+COMPARISONS = "comparisons"
+"""Option of an evaluation by the judges of an ``eval`` section: lists of the models that they see together."""
+BESIDE = "beside"
+"""Option of such an evaluation: by abbr the config of each other model in them, and ``[index, start, stop,
+fingerprint]`` of its parts; none where its answers were given."""
 
 DUMP_RES_LENGTH = "dump_res_length"
 """Option of an inference: True adds the lengths of prompts and answers in tokens."""
@@ -63,14 +71,15 @@ class ShardSpec:
     """The unit of cluster work.
 
     :param id: unique within the run: kind, number and a digest of the content, e.g. ``infer-0003-3fa9c1``.
-    :param kind: ``infer`` or ``eval``.
-    :param model: the resolved OpenCompass model config, with its ``abbr``.
-    :param parts: the parts to infer, in order; for ``eval`` all parts of one model x dataset.
+    :param kind: ``infer``, ``eval`` or ``viz``.
+    :param model: the resolved OpenCompass model config, with its ``abbr``; for ``viz`` a name only.
+    :param parts: the parts to infer, in order; for ``eval`` all parts of one model x dataset; for ``viz`` one that has
+        the summarizer's name.
     :param weights_id: identity of the weights at plan time; the job refuses other weights.
     :param evaluation_fingerprint: for ``eval``: hash of the pair's fingerprint and the scoring; parts do not count.
     :param data_dir: the folder that relative paths of data (``./data/gsm8k``) and models start at.
     :param options: what only OpenCompass's engine needs: ``rows``, by dataset the rows of its test split before any
-        range; ``num_gpus`` of an evaluation.
+        range; ``num_gpus`` of an evaluation; ``config`` and ``pairs`` of a ``viz``.
     :param engine: who does the work, :data:`NATIVE` or :data:`OPENCOMPASS`.
     """
 
@@ -91,8 +100,8 @@ class ShardSpec:
 
     @property
     def label(self) -> str:
-        """What people read: ``model/part`` of the first part (an evaluation: ``model/dataset``), and the engine."""
-        if self.kind == EVAL:
+        """What people read: ``model/part`` of the first part (of others: ``model/dataset``), and the engine."""
+        if self.kind != INFER:
             return f"{self.model_abbr}/{self.parts[0].dataset_abbr}{self._engine}"
         more = f" +{len(self.parts) - 1}" if len(self.parts) > 1 else ""
         return f"{self.model_abbr}/{self.parts[0].name}{more}{self._engine}"

@@ -25,6 +25,7 @@ def describe(output: PlanOutput, commands: Mapping[str, str] | None = None) -> s
         *_infer(output),
         *_reused(output),
         *_evaluations(output),
+        *(f"tables: by {shard.label}, once everything is scored" for shard in plan.tables),
         *_bridged(plan),
         *_commands(commands or {}),
         *(f"warning: {warning}" for warning in plan.warnings),

@@ -5,12 +5,13 @@ What is not known to be harmless counts, so an unknown setting costs a new run a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
 from opencompass_ops.contract import ENGINE_REVISION, EVALUATION_REVISION, codec
 from opencompass_ops.contract.probe import ModelProbe, ProbeReport, RequestProbe
+from opencompass_ops.planning.judging import JUDGED_MODELS
 
 RANKING = frozenset({"PPLInferencer", "LLInferencer"})
 """Inferencers that generate nothing, so that no limit or stop of generation touches them."""
@@ -41,7 +42,7 @@ _HARMLESS_INFERENCER = frozenset(
     | {"labels", "fix_id_list"}
     | {"max_out_len", "min_out_len", "max_seq_len"}
 )
-_HARMLESS_EVAL = frozenset({"num_gpus"})
+_HARMLESS_EVAL = frozenset({"num_gpus", JUDGED_MODELS})
 
 
 def engine_identity(bridge: str, report: ProbeReport) -> str:
@@ -92,18 +93,22 @@ def part_fingerprint(pair: str, start: int, stop: int) -> str:
     return codec.digest({"pair": pair, "start": start, "stop": stop})
 
 
-def evaluation_fingerprint(pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any], engine: str = "") -> str:
+def evaluation_fingerprint(
+    pair: str, dataset: Mapping[str, Any], model: Mapping[str, Any], engine: str = "", against: Sequence[str] = ()
+) -> str:
     """Identity of a score; how the predictions are split into parts does not count.
 
     :param pair: fingerprint of the pair.
     :param dataset: the resolved dataset config: its ``eval_cfg``, output column, ``n`` and ``k`` count.
     :param model: the resolved model config: its ``pred_postprocessor`` for this dataset counts.
     :param engine: see :func:`scorer_identity`.
+    :param against: fingerprints of the pairs that judges compare this one with.
     """
     postprocessors = _table(model, "pred_postprocessor")
     return codec.digest(
         {
             **({"engine": engine} if engine else {}),
+            **({"against": list(against)} if against else {}),
             "evaluation_revision": EVALUATION_REVISION,
             "pair": pair,
             "eval_cfg": _without(_table(dataset, "eval_cfg"), _HARMLESS_EVAL),

@@ -41,6 +41,8 @@ class Pair:
     :param price: what its rows and the load of its model are expected to take.
     :param bridge: why only OpenCompass can answer it, "" when we can.
     :param eval_bridge: why only OpenCompass can score it, "" when we can.
+    :param against: fingerprints of the pairs that judges compare this one with.
+    :param is_reference: whether judges only compare others with it, and it has no score of its own.
     :param scorer: identity of who scores, see :func:`~opencompass_ops.planning.fingerprint.engine_identity`.
     """
 
@@ -55,6 +57,8 @@ class Pair:
     bridge: str = ""
     eval_bridge: str = ""
     scorer: str = ""
+    against: tuple[str, ...] = ()
+    is_reference: bool = False
 
     @property
     def engine(self) -> str:
@@ -63,7 +67,9 @@ class Pair:
 
     @property
     def eval_engine(self) -> str:
-        """Who scores."""
+        """Who scores; "" where nobody does."""
+        if self.is_reference:
+            return ""
         return OPENCOMPASS if self.eval_bridge else NATIVE
 
     @property
@@ -145,7 +151,8 @@ class SplitPair:
     @property
     def evaluation_fingerprint(self) -> str:
         """Identity of the pair's score."""
-        return evaluation_fingerprint(self.pair.fingerprint, self.pair.dataset, self.pair.model, self.pair.scorer)
+        pair = self.pair
+        return evaluation_fingerprint(pair.fingerprint, pair.dataset, pair.model, pair.scorer, pair.against)
 
     def candidate(self) -> Candidate:
         """What is left for the partitioner to deal out."""

@@ -13,12 +13,13 @@ from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
 from opencompass_ops.planning.costs import CostModel, Work, learn
 from opencompass_ops.planning.fingerprint import engine_identity, pair_fingerprint, scorer_identity
+from opencompass_ops.planning.judging import against, comparisons, others
 from opencompass_ops.planning.packing import Cost
 from opencompass_ops.planning.pairs import Pair, Price, SplitPair, make_pair, refuse_shared_names, split
 from opencompass_ops.planning.partition import GEN_TASK_COEF, Partitioner, Range, Size, row_cost
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.selection import Facts, Group, select, usable
-from opencompass_ops.planning.shards import devices, eval_specs, infer_specs, place, planned
+from opencompass_ops.planning.shards import devices, eval_specs, infer_specs, place, planned, viz_specs
 from opencompass_ops.planning.steps import training_step
 from opencompass_ops.planning.tiling import KnownPart
 
@@ -50,6 +51,7 @@ class PlanInput:
     :param costs: what work is expected to take.
     :param begun: by (model, dataset), the ranges of an earlier plan of this run directory of which some are answered
         or begun; they stay as they are unless the request or the config says how to split.
+    :param tables: the config by which OpenCompass's own summarizer makes tables; None where ours are enough.
     :param warnings: what is to be said beside the planner's own warnings.
     :param limits: of time and GPU-hours.
     """
@@ -79,6 +81,7 @@ class PlanInput:
     evaluation: PlannedStage | None = None
     costs: CostModel = field(default_factory=learn)
     begun: Mapping[tuple[str, str], Sequence[Range]] = field(default_factory=dict)
+    tables: Mapping[str, Any] | None = None
     warnings: Sequence[str] = ()
     limits: PlannedLimits = field(default_factory=PlannedLimits)
 
@@ -112,7 +115,7 @@ class ResultAdoption:
 class PlanOutput:
     """The plan and what is to be written beside it.
 
-    :param specs: of the plan's shards and evaluations, in order.
+    :param specs: of the plan's shards, in order.
     """
 
     plan: Plan
@@ -141,14 +144,16 @@ def make_plan(given: PlanInput) -> PlanOutput:
         infer_specs(groups, by_key, partitioner, weights, given.data_dir) if request.mode in ("all", "infer") else ()
     )
     results = _known_results(given, splits)
-    scored = [pair for pair in splits if pair.pair.key not in results] if request.mode in ("all", "eval") else []
+    is_scored = request.mode in ("all", "eval")
+    scored = [pair for pair in splits if is_scored and pair.pair.eval_engine and pair.pair.key not in results]
     infer = _with_option(infer, DUMP_RES_LENGTH, request.dump_res_length or None)
-    evaluations = eval_specs(scored, weights, given.data_dir)
+    evaluations = eval_specs(scored, by_key, weights, given.data_dir)
     evaluations = _with_option(evaluations, DUMP_DETAILS, None if request.dump_eval_details else False)
+    tables = viz_specs(given.tables, splits, given.stamp, given.data_dir)
     refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
     return PlanOutput(
-        plan=_plan(given, facts, by_key, infer, evaluations),
-        specs=infer + evaluations,
+        plan=_plan(given, facts, by_key, infer, evaluations, tables),
+        specs=infer + evaluations + tables,
         adoptions=tuple(
             Adoption(pair.pair.key[0], part, pair.sources[part.name])
             for pair in splits
@@ -175,7 +180,18 @@ def _pairs(given: PlanInput, groups: Sequence[Group], facts: Facts) -> tuple[Pai
             pair = make_pair(model, dataset, facts.datasets[name], fingerprint, known, begun, price)
             scorer = scorer_identity(asked, given.probe)
             pairs.append(replace(pair, bridge=asked.bridge, eval_bridge=asked.eval_bridge, scorer=scorer))
-    return tuple(pairs)
+    known_pairs = {pair.key: pair.fingerprint for pair in pairs}
+    return tuple(_compared(pair, known_pairs) for pair in pairs)
+
+
+def _compared(pair: Pair, fingerprints: Mapping[tuple[str, str], str]) -> Pair:
+    """The pair, with those that judges see beside it."""
+    model, _ = pair.key
+    return replace(
+        pair,
+        against=against(pair.dataset, model, fingerprints),
+        is_reference=comparisons(pair.dataset, model) == [],
+    )
 
 
 def _price(given: PlanInput, facts: Facts, model: Mapping[str, Any], dataset: Mapping[str, Any], engine: str) -> Price:
@@ -216,9 +232,11 @@ def _known_results(given: PlanInput, splits: Sequence[SplitPair]) -> dict[tuple[
     if given.request.mode == "infer":
         return {}
     found = {}
+    splits_by_key = {pair.pair.key: pair for pair in splits}
     for pair in splits:
         source = given.known_results.get(pair.evaluation_fingerprint) or given.believed_results.get(pair.pair.key)
-        is_inferred = given.request.mode == "all" and pair.open_parts
+        partners = [splits_by_key.get((name, pair.pair.key[1])) for name in others(pair.pair.dataset, pair.pair.key[0])]
+        is_inferred = given.request.mode == "all" and any(each.open_parts for each in (pair, *filter(None, partners)))
         if source is not None and not is_inferred:
             found[pair.pair.key] = ResultAdoption(*pair.pair.key, pair.evaluation_fingerprint, source)
     return found
@@ -230,6 +248,7 @@ def _plan(
     splits: Mapping[tuple[str, str], SplitPair],
     infer: Sequence[ShardSpec],
     evaluations: Sequence[ShardSpec],
+    tables: Sequence[ShardSpec],
 ) -> Plan:
     request = given.request
     models = {key for key, _ in splits}
@@ -254,6 +273,7 @@ def _plan(
         evaluations=tuple(planned(spec, _eval_cluster(given), splits) for spec in evaluations),
         evaluation=given.evaluation or (),
         limits=given.limits,
+        tables=tuple(planned(spec, _eval_cluster(given), splits) for spec in tables),
         summarizer=None if given.summarizer is None else dict(given.summarizer),
         warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning import judging
 from opencompass_ops.planning.choice import configured
 from opencompass_ops.planning.parameter import nearest
 from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner
@@ -38,7 +39,7 @@ _RUNNER_KEYS = {
 _EVERY_RUNNER = frozenset({"type", "task", "debug", "lark_bot_url", "keep_tmp_file"})
 _TASKS = {
     INFER: frozenset({"OpenICLInferTask", "OpenICLInferConcurrentTask"}),
-    EVAL: frozenset({"OpenICLEvalTask", "OpenICLEvalWatchTask"}),
+    EVAL: frozenset({"OpenICLEvalTask", "OpenICLEvalWatchTask", judging.TASK}),
 }
 _RESOURCES = {"partition": "partition", "quotatype": "quotatype", "qos": "qos", "extra_command": "extra_args"}
 """Keys of a runner, and what ``clusters.resources`` calls them."""
@@ -154,7 +155,7 @@ def _kind(stage: str, runner: Mapping[str, Any]) -> str:
 
 def _partitioner(stage: str, values: Any) -> Partitioner | None:
     """The one that inference uses; evaluations are one per model x dataset, and never split."""
-    if values is None:
+    if values is None or (stage == EVAL and _class_name(_table(stage, values).get("type")) in judging.PARTITIONERS):
         return None
     partitioner = configured(_table(f"{stage}.partitioner", values), f"{stage}.partitioner")
     if stage == INFER:
@@ -189,8 +190,8 @@ def _task_notes(stage: str, task: Mapping[str, Any]) -> list[str]:
     name = _class_name(task.get("type", ""))
     if name and name not in _TASKS[stage]:
         raise ConfigError(
-            f"{stage}.runner.task: {name} cannot be obeyed; {nearest(name, sorted(_TASKS[stage]))}. Judged comparisons "
-            "and attacks are not built: run them with OpenCompass"
+            f"{stage}.runner.task: {name} cannot be obeyed; {nearest(name, sorted(_TASKS[stage]))}. Attacked prompts "
+            "(OpenICLAttackTask) are not built: run them with OpenCompass"
         )
     if name == "OpenICLEvalWatchTask":
         return ["OpenICLEvalWatchTask: evaluation starts when inference has ended, not beside it"]

@@ -7,8 +7,19 @@ from typing import Any
 
 from opencompass_ops.contract import codec
 from opencompass_ops.contract.plan import PlannedShard
-from opencompass_ops.contract.spec import EVAL, INFER, NATIVE, OPENCOMPASS, ShardSpec
+from opencompass_ops.contract.spec import (
+    BESIDE,
+    COMPARISONS,
+    EVAL,
+    INFER,
+    NATIVE,
+    OPENCOMPASS,
+    VIZ,
+    Part,
+    ShardSpec,
+)
 from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.judging import JUDGING, comparisons, judges_of, others
 from opencompass_ops.planning.packing import Cost
 from opencompass_ops.planning.pairs import SplitPair
 from opencompass_ops.planning.partition import Partitioner, Piece, row_cost
@@ -57,8 +68,13 @@ def _jobs(groups: Sequence[Group], splits: Splits, partitioner: Partitioner) -> 
     return found
 
 
-def eval_specs(pairs: Sequence[SplitPair], weights: Mapping[str, str], data_dir: str) -> tuple[ShardSpec, ...]:
-    """One spec per pair that is to be scored."""
+def eval_specs(
+    pairs: Sequence[SplitPair], splits: Splits, weights: Mapping[str, str], data_dir: str
+) -> tuple[ShardSpec, ...]:
+    """One spec per pair that is to be scored.
+
+    :param splits: all pairs of the run: judges may see others beside the one that is scored.
+    """
     return tuple(
         ShardSpec(
             id=_shard_id(EVAL, number, [*pair.pair.key, pair.evaluation_fingerprint]),
@@ -68,15 +84,61 @@ def eval_specs(pairs: Sequence[SplitPair], weights: Mapping[str, str], data_dir:
             weights_id=weights[pair.pair.key[0]],
             evaluation_fingerprint=pair.evaluation_fingerprint,
             data_dir=data_dir,
-            options=_rows([pair]) | _judge_gpus(pair) if pair.pair.eval_engine == OPENCOMPASS else {},
+            options=_eval_options(pair, splits) if pair.pair.eval_engine == OPENCOMPASS else {},
             engine=pair.pair.eval_engine,
         )
         for number, pair in enumerate(pairs)
     )
 
 
+def viz_specs(
+    tables: Mapping[str, Any] | None, splits: Sequence[SplitPair], stamp: str, data_dir: str
+) -> tuple[ShardSpec, ...]:
+    """The one spec by which OpenCompass's own summarizer makes tables; none where ours are enough.
+
+    :param tables: the config for ``run.py -m viz``.
+    :param stamp: of the launch: each makes its tables anew.
+    """
+    if tables is None:
+        return ()
+    name = str(tables["summarizer"]["type"]).rpartition(".")[2]
+    options = {"config": dict(tables), "pairs": [[*pair.pair.key, pair.evaluation_fingerprint] for pair in splits]}
+    fingerprint = codec.digest([stamp, options])
+    whole = Part({"abbr": name}, None, 0, len(splits), len(splits), fingerprint, fingerprint)
+    return (
+        ShardSpec(
+            id=_shard_id(VIZ, 0, [fingerprint]),
+            kind=VIZ,
+            model={"abbr": "summary"},
+            parts=(whole,),
+            evaluation_fingerprint=fingerprint,
+            data_dir=data_dir,
+            options=options,
+            engine=OPENCOMPASS,
+        ),
+    )
+
+
 def _rows(members: Sequence[SplitPair]) -> dict[str, Any]:
     return {"rows": {member.pair.key[1]: member.pair.probe.rows for member in members}}
+
+
+def _eval_options(pair: SplitPair, splits: Splits) -> dict[str, Any]:
+    model, dataset = pair.pair.key
+    options = _rows([pair]) | _judge_gpus(pair)
+    groups = comparisons(pair.pair.dataset, model)
+    if groups is None:
+        return options
+    bases = {base["abbr"]: base for base in pair.pair.dataset["eval_cfg"][JUDGING]["base_models"]}
+    partners = {name: splits.get((name, dataset)) for name in others(pair.pair.dataset, model)}
+    beside = {
+        name: {
+            "model": dict(split.pair.model) if split else bases[name],
+            "parts": [[part.index, part.start, part.stop, part.fingerprint] for part in split.parts] if split else [],
+        }
+        for name, split in partners.items()
+    }
+    return options | {COMPARISONS: groups, BESIDE: beside}
 
 
 def _judge_gpus(pair: SplitPair) -> dict[str, Any]:
@@ -85,6 +147,7 @@ def _judge_gpus(pair: SplitPair) -> dict[str, Any]:
     evaluator = eval_cfg.get("evaluator") or {}
     judges = [evaluator.get("judge_cfg"), (evaluator.get("llm_evaluator") or {}).get("judge_cfg")]
     judges += ((evaluator.get("judge_cfg") or {}).get("judgers") or [])[:1]
+    judges += judges_of(pair.pair.dataset)
     asked = [(judge or {}).get("run_cfg") or {} for judge in judges]
     gpus = max([eval_cfg.get("num_gpus") or 0, *(run_cfg.get("num_gpus") or 0 for run_cfg in asked)])
     return {"num_gpus": gpus} if gpus else {}

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from opencompass_ops.contract import SCHEMA_VERSION
 from opencompass_ops.results.findings import PairFinding
 
+_PREDICTED = "predicted"
 INFER_ONLY = "infer"
 """The run mode that promises predictions but no scores."""
 
@@ -94,8 +95,9 @@ def cover(mode: str, findings: Sequence[PairFinding]) -> Coverage:
     :param mode: of the run: all, infer, eval or viz.
     :param findings: of every planned pair.
     """
-    promised = "predicted" if mode == INFER_ONLY else "scored"
-    return Coverage(promised, tuple(_cover_pair(promised, finding) for finding in findings))
+    promised = _PREDICTED if mode == INFER_ONLY else "scored"
+    pairs = (_cover_pair(promised if finding.pair.scorer else _PREDICTED, finding) for finding in findings)
+    return Coverage(promised, tuple(pairs))
 
 
 def _cover_pair(promised: str, finding: PairFinding) -> PairCoverage:
@@ -122,4 +124,4 @@ def _reason(promised: str, finding: PairFinding, missing: tuple[str, ...]) -> st
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return missing[0] + more
-    return "" if promised == "predicted" else finding.result.problem
+    return "" if promised == _PREDICTED else finding.result.problem

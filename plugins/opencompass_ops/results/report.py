@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from opencompass_ops.contract import layout
+from opencompass_ops.contract import evidence, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
+from opencompass_ops.contract.spec import ShardSpec
 from opencompass_ops.errors import OpsError
 from opencompass_ops.results import plots
 from opencompass_ops.results.coverage import INFER_ONLY, Coverage, cover
@@ -84,16 +86,17 @@ def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
     scores = scores_of(plan, findings)
     files.write(layout.COVERAGE, coverage.to_json())
     table, written = "", [layout.COVERAGE]
+    foreign, lacking = _tables(files, plan)
     if plan.mode != INFER_ONLY:
         summary = _summarize(plan, findings)
         table = summary.table()
-        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores, store), *written]
+        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores, store), *written, *foreign]
     return Report(
         run_dir=str(files.root),
         table=table,
         files=tuple(written),
         coverage=coverage,
-        failures=(*coverage.failures(), *_record(store, files, plan, findings)),
+        failures=(*coverage.failures(), *_record(store, files, plan, findings), *lacking),
         notes=(*plan.warnings, *(note for finding in findings for note in notes_on(finding))),
         scores=[asdict(score) for score in scores],
     )
@@ -120,6 +123,30 @@ def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score], store: S
             points = plots.with_curve(plan, points, store.history(series=str(plan.params["series"])))
     files.write(layout.plot(PLOT), plots.render(points, PurePosixPath(plan.config).stem))
     return [layout.plot(PLOT)]
+
+
+def _tables(files: LocalFiles, plan: Plan) -> tuple[list[str], list[str]]:
+    """What summarizers of OpenCompass's have written, and one line for each that has not."""
+    written: list[str] = []
+    lacking: list[str] = []
+    for shard in plan.tables:
+        spec = ShardSpec.from_json(files.read(layout.shard_spec(shard.id)))
+        problem = evidence.result_problem(files, spec)
+        if not problem:
+            written += json.loads(files.read(layout.tables(shard.id)))
+            continue
+        name = spec.parts[0].name
+        lacking.append(
+            f"{name} of OpenCompass made no tables: {_why(files, shard.id) or problem}; its log is "
+            f"{layout.log(spec.kind, spec.model_abbr, name)}. The scores stand; -m viz -r {files.root.name} tries again"
+        )
+    return written, lacking
+
+
+def _why(files: LocalFiles, shard: str) -> str:
+    """What the shard's last job said; "" when it said nothing."""
+    records = [evidence.read_exit(files, token) for token in files.list("jobs") if shard in token]
+    return next((record.error for record in reversed(records) if record), "")
 
 
 def _record(store: Store | None, files: LocalFiles, plan: Plan, findings: Sequence[PairFinding]) -> tuple[str, ...]:

@@ -126,10 +126,11 @@ def summarize(
 
     :param models: in the order of the columns.
     :param results: ``(model abbr, dataset abbr)`` -> result without details; absent where there is none.
-    :param summarizer: ``dataset_abbrs`` and ``summary_groups`` of the config's summarizer.
+    :param summarizer: ``dataset_abbrs`` and ``summary_groups`` of the config's summarizer; those of one that only
+        OpenCompass has are not for this table, which then has everything.
     :raises ConfigError: a group that applies to these datasets is malformed.
     """
-    dataset_abbrs, entries = _settings(summarizer)
+    dataset_abbrs, entries = _settings(None if foreign_summarizer(summarizer) else summarizer)
     board = _board(models, datasets, results)
     for group in groups.applicable(entries, [dataset.abbr for dataset in datasets]):
         _add_group(board, group)
@@ -178,14 +179,10 @@ def check_summarizer(summarizer: Mapping[str, Any] | None, datasets: Sequence[st
     """Refuse at the border what :func:`summarize` would refuse after the jobs have run.
 
     :param datasets: abbrs of the run.
-    :raises ConfigError: names the summarizer's class, the setting or the group.
+    :raises ConfigError: names the setting or the group.
     """
-    foreign = foreign_summarizer(summarizer)
-    if foreign:
-        raise ConfigError(
-            f"summarizer {foreign} is OpenCompass's own, and only {DEFAULT} is made here; leave summarizer.type out "
-            "for the table of all scores, and run OpenCompass's -m viz on the run directory for the other"
-        )
+    if foreign_summarizer(summarizer):
+        return  # OpenCompass reads its settings
     _, entries = _settings(summarizer)
     groups.applicable(entries, datasets)
 

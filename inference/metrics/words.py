@@ -26,11 +26,12 @@ def f1(said: str, wanted: str) -> float:
     return 2 * common / (len(ours) + len(theirs))
 
 
-@EVALUATORS.add("F1Evaluator", "SquadEvaluator")
+@EVALUATORS.add("WordF1Evaluator", "SquadEvaluator")
 def shared_words(predictions: list[Any], references: list[Any]) -> Scored:
     """F1 and exact match of the first line with the reference that fits best.
 
-    OpenCompass's ``SquadEvaluator`` of 0.5.4 fails on its own result; this is what it means to compute.
+    OpenCompass's ``SquadEvaluator`` of 0.5.4 cannot be loaded; this is what it means to compute. Its ``F1Evaluator``
+    (of SeedBench) compares letters of options, so that name is left to it.
     """
     said = [str(prediction).split("\n")[0] for prediction in predictions]
     lists = [list(wanted) if isinstance(wanted, (list, tuple)) else [wanted] for wanted in references]

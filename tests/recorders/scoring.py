@@ -281,12 +281,12 @@ def obeyed(data: Path) -> dict:
         item for item in scripted.INSTRUCTIONS if item[0].split(":")[0] in ("keywords", "detectable_format", "startend")
     ]
     references, predictions = [], []
-    for number in range(40):
+    for number in range(200):
         chosen = draw.sample(simple, 2)
         references.append({"key": number, "prompt": "Write.", "instruction_id_list": [one for one, _ in chosen],
                            "kwargs": [dict(arguments) for _, arguments in chosen]})  # fmt: skip
         predictions.append(draw.choice(scripted.RESPONSES))
-    prompts = [f"prompt {number}" for number in range(40)]
+    prompts = [f"prompt {number}" for number in range(200)]
     kept = json.loads(json.dumps(references))
     result = evaluated(IFEvaluator(), predictions, references, origin_prompt=prompts)
     return {"responses": list(scripted.RESPONSES), "table": table,
@@ -327,8 +327,8 @@ META = {"round": [{"role": "HUMAN", "api_role": "HUMAN"}, {"role": "BOT", "api_r
 
 def judged(data: Path) -> dict:
     """A judge alone and after rules, through a model that says what the script says."""
-    rows = [{"question": f"What is {number}?", "answer": str(number * 3 % 7)} for number in range(30)]
-    predictions = [str(number * 3 % 7) if number % 3 else f"\\boxed{{{number}}}" for number in range(30)]
+    rows = [{"question": f"What is {number}?", "answer": str(number * 3 % 7)} for number in range(210)]
+    predictions = [str(number * 3 % 7) if number % 3 else f"\\boxed{{{number}}}" for number in range(210)]
     references = [row["answer"] for row in rows]
     judge = {"type": "ScriptedJudge", "path": "scripted", "meta_template": META}
     graded = {"type": "generic_llmjudge_postprocess"}

@@ -6,9 +6,10 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from opencompass_ops import (
     __version__,
@@ -16,6 +17,7 @@ from opencompass_ops import (
     config_commands,
     gate_commands,
     import_commands,
+    message_commands,
     project_commands,
     series_commands,
     suite_commands,
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     project_commands.add_commands(commands)
     budget_commands.add_commands(commands)
     series_commands.add_commands(commands)
+    message_commands.add_commands(commands)
     return parser
 
 
@@ -100,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
     print(prepared.text)
     if prepared.dry_run:
         return 0
-    return _drive(prepared.run_dir, live=bool(params["debug"]))
+    return _drive(prepared.run_dir, params, live=bool(params["debug"]))
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -120,22 +123,28 @@ def _attach(arguments: argparse.Namespace) -> int:
     from opencompass_ops.liveness import read_plan
 
     run_dir = arguments.run_dir.resolve()
-    read_plan(run_dir)  # before any job is asked about: a mistyped folder is no run
-    return _drive(run_dir, live=arguments.debug)
+    plan = read_plan(run_dir)  # before any job is asked about: a mistyped folder is no run
+    return _drive(run_dir, plan.params, live=arguments.debug)
 
 
-def _drive(run_dir: Path, *, live: bool) -> int:
+def _drive(run_dir: Path, params: Mapping[str, Any], *, live: bool) -> int:
     from opencompass_ops.clusters.shell import run_to_end
     from opencompass_ops.results.store import default_url
     from opencompass_ops.runner import run_plan
     from opencompass_ops.summarize import summarize
 
-    try:
-        failed = run_to_end(run_plan(run_dir, say=_say, live=live, database_url=default_url()))
-    except KeyboardInterrupt:
-        return _interrupted(run_dir)
-    report = summarize(run_dir, database_url=default_url())
-    print(report.text)
+    with message_commands.reporting(run_dir, params) as reporter:
+        reporter.start()
+        work = run_plan(
+            run_dir, say=_say, live=live, on_stage=reporter.stage, database_url=default_url()
+        )
+        try:
+            failed = run_to_end(work)
+        except KeyboardInterrupt:
+            return _interrupted(run_dir)
+        report = summarize(run_dir, database_url=default_url())
+        print(report.text)
+        reporter.end(report.headline if report.failures else "")
     for shard, why in failed.items():
         print(f"failed: {shard}: {why}", file=sys.stderr)
     return 1 if failed or report.failures else 0

@@ -1,4 +1,4 @@
-"""The only file that wires tasks: plan, one mapped operator per stage and cluster kind, summarize."""
+"""The only file that wires tasks: plan, one mapped operator per stage and cluster kind, summarize, messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from airflow.sdk import DAG, Param, TaskGroup, TriggerRule, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from opencompass_ops.configs.library import offered
+from opencompass_ops.notifications.callbacks import tell_end
 from opencompass_ops.operators.local import LocalOperator
+from opencompass_ops.operators.notify import AnnounceOperator, NotifyOperator
 from opencompass_ops.operators.plan import PlanOperator
 from opencompass_ops.operators.retries import ShardRetryPolicy
 from opencompass_ops.operators.shard import ShardOperator
@@ -42,6 +44,9 @@ ONLY_OTHERS_FAULTS: dict[str, Any] = {
 }
 """For a task that is tried again when its worker was killed or its cluster did not answer, and not else."""
 
+BESIDE: dict[str, Any] = {"retries": 0, "execution_timeout": timedelta(minutes=2)}
+"""For a task that tells a chat: a teardown does not count for the run's state, and the run does not wait for tries."""
+
 DOC = """\
 ### Evaluate models on datasets
 Press *Trigger*, choose a **config**, and *Trigger* again. *Rows per dataset* keeps only the first rows: use it for a
@@ -59,6 +64,7 @@ first run. *Checkpoints* take the place of the config's one model, and each beco
 | `eval_local`, `eval_slurm` | the same for the scores |
 | `viz_local`, `viz_slurm` | only with a summarizer that only OpenCompass has: how its tables were made |
 | `summarize` | the score table, and what is missing |
+| `announce`, `notify` | which chat was told; red when a message was not delivered, which changes nothing else |
 
 Jobs run on one kind of cluster; the tasks of the other kinds are skipped, and that is no failure. The XCom `job` of an
 entry names its cluster, its job and its log. *Clear* tries a part again; *mark failed* cancels its job, also while it
@@ -112,6 +118,7 @@ def build_suite_dag(name: str, default_args: Mapping[str, Any] | None = None) ->
 def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_args: Mapping[str, Any] | None) -> DAG:
     params = {name: Param(**schema) for name, schema in fields.items()}
     common: dict[str, Any] = {"doc_md": doc, "tags": ["opencompass"], "default_args": dict(default_args or {})}
+    common |= {"on_failure_callback": tell_end, "on_success_callback": tell_end}
     with DAG(dag_id, schedule=None, params=params, **common) as dag:
         plan = PlanOperator(task_id="plan", **ONLY_OTHERS_FAULTS)
         infer = _stage("infer", plan, TriggerRule.ALL_SUCCESS)
@@ -123,6 +130,8 @@ def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_arg
         for before in score:
             before >> tables
         [plan, *infer, *score, *tables] >> summarize
+        plan >> AnnounceOperator(task_id="announce", **BESIDE).as_teardown()
+        summarize >> NotifyOperator(task_id="notify", **BESIDE).as_teardown()
     return dag
 
 

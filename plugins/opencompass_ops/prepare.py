@@ -259,6 +259,18 @@ def load_cluster(name: str) -> ClusterConfig:
     return with_own_opencompass(config, absolute("."))
 
 
+def configured_address(params: dict[str, Any]) -> str:
+    """The ``lark_bot_url`` that a request's config says now, "" when it says none.
+
+    It is read anew where it is needed, because it is as good as a password and is kept nowhere.
+
+    :param params: the form's values.
+    :raises InputError: the config cannot be read any more.
+    """
+    request = Request.from_params(requested(params))
+    return read_config(request, _data_folder(request.cluster or LOCAL, {})).lark_bot_url
+
+
 def look_at(config: EvalConfig, cluster: ClusterConfig) -> ProbeReport:
     """What the probe says of models and datasets, which need not make an evaluation together.
 

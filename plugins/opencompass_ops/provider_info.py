@@ -11,6 +11,49 @@ from opencompass_ops import __doc__ as description
 _INTEGRATION = "OpenCompass"
 _KINDS = ("operators", "sensors", "triggers")
 
+LARK: dict[str, Any] = {
+    "connection-type": "lark",
+    "hook-class-name": "opencompass_ops.hooks.lark.LarkHook",
+    "hook-name": "Lark (Feishu) bot",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "login", "port", "extra"],
+        "relabeling": {"host": "Server", "password": "Webhook"},
+        "placeholders": {
+            "host": "open.feishu.cn, or open.larksuite.com",
+            "password": "the bot's webhook address, or its last part",
+        },
+    },
+    "conn-fields": {
+        "secret": {
+            "label": "Signing secret",
+            "schema": {"type": ["string", "null"], "format": "password"},
+            "description": "Of a bot whose security settings say 'signature verification'.",
+        },
+        "language": {
+            "label": "Language",
+            "schema": {"type": ["string", "null"], "enum": ["en", "zh", None]},
+            "description": "Of the messages: en or zh. Empty: en.",
+        },
+        "events": {
+            "label": "Events",
+            "schema": {"type": ["string", "null"]},
+            "description": "Told of every run: any of start, success, failure, gate, hang, budget. Empty: what runs "
+            "ask for, and bad news of scheduled runs.",
+        },
+        "format": {
+            "label": "Format",
+            "schema": {"type": ["string", "null"], "enum": ["card", "opencompass", None]},
+            "description": "card, or the plain status reports of OpenCompass. Empty: card.",
+        },
+        "proxy": {
+            "label": "Proxy",
+            "schema": {"type": ["string", "null"]},
+            "description": "Address of a proxy. Empty: the environment's.",
+        },
+    },
+}
+"""The connection type of Lark's bots, and what Airflow's form for it shows."""
+
 
 def get_provider_info() -> dict[str, Any]:
     """The provider's metadata, in the format of Airflow's ``provider_info.schema.json``."""

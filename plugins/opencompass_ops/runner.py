@@ -25,13 +25,21 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url: str | None = None) -> dict[str, str]:
+async def run_plan(
+    run_dir: Path,
+    say: Say,
+    *,
+    live: bool = False,
+    on_stage: Callable[[str], None] = lambda kind: None,
+    database_url: str | None = None,
+) -> dict[str, str]:
     """Run what the plan still lacks: inference, then evaluation, then tables that OpenCompass makes.
 
     At most ``max_num_workers`` shards are in flight; cancelling this coroutine leaves their jobs alive.
 
     :param say: called with one line per event.
     :param live: one shard at a time, its output shown while it runs.
+    :param on_stage: called with ``infer`` and ``eval`` when its shards are over; must return at once.
     :param database_url: of the results database, in which GPU-hours are booked; None counts none.
     :returns: shard id -> why it failed for good; empty when everything succeeded.
     """
@@ -44,6 +52,7 @@ async def run_plan(run_dir: Path, say: Say, *, live: bool = False, database_url:
             *(_run_shard(run_dir, shard, stage.retry, slots, say, live, database_url) for shard in shards)
         )
         failed |= {shard.id: why for shard, why in zip(shards, ends, strict=True) if why}
+        on_stage(kind)
     return failed
 
 

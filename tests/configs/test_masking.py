@@ -48,6 +48,28 @@ def test_a_secret_inside_a_text_is_masked(text: str, masked: str):
     assert mask({"note": [text]}) == {"note": [masked]}
 
 
+@pytest.mark.parametrize("key", ["lark_bot_url", "LARK_BOT_URL", "webhook", "slack_webhook_url", "hookUrl"])
+def test_a_webhook_s_address_is_masked_wherever_it_leads(key: str):
+    assert mask({key: "https://relay.corp/lark/0123"}) == {key: MASK}
+    assert mask({"runner": {key: "https://relay.corp/lark/0123"}}) == {"runner": {key: MASK}}
+    assert mask([f"infer.runner.{key}=https://relay.corp/lark/0123"]) == [f"infer.runner.{key}={MASK}"]
+    assert mask({key: None}) == {key: None}
+
+
+@pytest.mark.parametrize(
+    ("option", "masked"),
+    [
+        ("models.0.key=abc", f"models.0.key={MASK}"),
+        ("models.0.key=ENV", "models.0.key=ENV"),
+        ("datasets.0.path=./data=x", "datasets.0.path=./data=x"),
+        ("pad_token=</s>", "pad_token=</s>"),
+        ("url=https://u:p@host", f"url=https://{MASK}@host"),
+    ],
+)
+def test_an_option_whose_key_names_a_secret_is_masked(option: str, masked: str):
+    assert mask(option) == masked
+
+
 @pytest.mark.parametrize(
     "text",
     [

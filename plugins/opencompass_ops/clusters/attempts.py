@@ -121,6 +121,11 @@ def before(files: Files, token: str) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in found if outcome)
 
 
+def ended(files: Files, instance: str, run_dir: str, shard: str) -> tuple[Outcome, ...]:
+    """Verdicts of all submissions of a shard, oldest first."""
+    return before(files, token(instance, run_dir, shard, _MAX_EPOCH))
+
+
 def items_done(outcomes: Iterable[Outcome]) -> int:
     """Items that were done when the best of these submissions ended; what comes next goes on from there."""
     return max((outcome.done for outcome in outcomes), default=0)

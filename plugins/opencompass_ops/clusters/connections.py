@@ -115,13 +115,16 @@ def read(connection_id: str, value: str) -> SshTarget:
     :param value: JSON or a URI, as such a variable holds it.
     :raises ConfigError: it is neither, or makes no target.
     """
-    return SshTarget.from_connection(connection_id, **fields(connection_id, value))
+    known = fields(connection_id, value)
+    del known["schema"]
+    return SshTarget.from_connection(connection_id, **known)
 
 
 def fields(connection_id: str, value: str) -> dict[str, Any]:
-    """``host``, ``port``, ``login``, ``password`` and ``extra`` of the text of an Airflow connection.
+    """``host``, ``port``, ``login``, ``password``, ``schema`` and the dict ``extra`` of an Airflow connection's text.
 
-    :raises ConfigError: it is neither JSON nor a URI.
+    :param value: JSON or a URI.
+    :raises ConfigError: it is neither; the message does not repeat it.
     """
     return _from_json(connection_id, value) if value.lstrip().startswith("{") else _from_uri(connection_id, value)
 
@@ -154,6 +157,7 @@ def _from_json(connection_id: str, value: str) -> dict[str, Any]:
             "port": int(port) if port else None,
             "login": fields.get("login"),
             "password": fields.get("password"),
+            "schema": fields.get("schema"),
             "extra": json.loads(extra) if isinstance(extra, str) else extra,
         }
     except (ValueError, TypeError):
@@ -169,6 +173,7 @@ def _from_uri(connection_id: str, value: str) -> dict[str, Any]:
             "port": parts.port,
             "login": unquote(parts.username or ""),
             "password": unquote(parts.password or ""),
+            "schema": unquote(parts.path.lstrip("/")),
             "extra": json.loads(query["__extra__"]) if "__extra__" in query else query,
         }
     except ValueError:

@@ -24,14 +24,17 @@ _SECRET_VALUES = re.compile(
 )
 _USERINFO = re.compile(r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@\"']+@")
 _WEBHOOK = re.compile(r"(?P<front>https?://[^\s\"']*/(?:hook|services)/)[^\s\"']+")
+_WEBHOOK_KEY = re.compile(r"(?i)(^|[._])(bot|hook|webhook)_?url$|(^|[._])webhook$")
+_OPTION = re.compile(r"(?P<key>[\w.]+)=(?P<value>.+)", re.DOTALL)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def mask(values: Any) -> Any:
     """``values`` with every secret replaced by ``***``.
 
-    Secret is what stands under a key that names one (``api_key``, ``access_token``, ``password``, ...), and inside
-    any text: API keys by their known beginnings, bearer tokens, the user part of a URL, chat webhooks. Names of
+    Secret is what stands under a key that names one (``api_key``, ``access_token``, ``password``, ...) or a webhook
+    (``lark_bot_url``), also in a text ``key=value``; and inside any text API keys by their known beginnings, bearer
+    tokens, the user part of a URL, chat webhooks. Names of
     special tokens (``pad_token_id``, ``ice_token``) and limits (``max_tokens``) are none.
     """
     if isinstance(values, Mapping):
@@ -56,9 +59,12 @@ def _names(words: list[str]) -> bool:
 
 
 def _under(key: str, value: Any) -> Any:
-    if is_secret_key(key) and _could_be_secret(value):
-        return MASK
-    return mask(value)
+    return MASK if _hides(key) and _could_be_secret(value) else mask(value)
+
+
+def _hides(key: str) -> bool:
+    """A webhook's address is as good as a password, though configs may read it from the environment."""
+    return is_secret_key(key) or bool(_WEBHOOK_KEY.search(key))
 
 
 def _could_be_secret(value: Any) -> bool:
@@ -69,6 +75,9 @@ def _could_be_secret(value: Any) -> bool:
 
 
 def _mask_text(text: str) -> str:
+    option = _OPTION.fullmatch(text)
+    if option and _hides(option["key"].rpartition(".")[2]) and _could_be_secret(option["value"]):
+        return f"{option['key']}={MASK}"
     text = _SECRET_VALUES.sub(MASK, text)
     text = _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
     return _WEBHOOK.sub(rf"\g<front>{MASK}", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class EvalConfig:
     :param fingerprint: digest of the values and of every file and variable that the config read.
     :param warnings: what people should know before they trust the numbers.
     :param station_path: the results station that the config names.
+    :param lark_bot_url: where OpenCompass's status reports go, "" where the config does not say; as good as a password.
     """
 
     models: list[Entry]
@@ -44,6 +45,7 @@ class EvalConfig:
     warnings: tuple[str, ...] = ()
     station_path: str | None = None
     judge_models: tuple[Entry, ...] = ()
+    lark_bot_url: str = field(default="", repr=False)
 
 
 def resolve(loaded: LoadedConfig) -> EvalConfig:
@@ -80,10 +82,31 @@ def _resolve(loaded: LoadedConfig) -> EvalConfig:
         model_dataset_combinations=_combinations(values, models, datasets),
         path=loaded.path,
         fingerprint=fingerprint(loaded),
-        warnings=(*loaded.warnings, *_warnings(values, models, datasets)),
+        warnings=(*loaded.warnings, *_warnings(values, models, datasets), *_warn_of_address(loaded)),
+        lark_bot_url=_lark_bot_url(values),
         station_path=_folder(values, "station_path"),
         judge_models=tuple(entry for entry in values.get("judge_models") or () if isinstance(entry, dict)),
     )
+
+
+def _lark_bot_url(values: Mapping[str, Any]) -> str:
+    """The config's own; else that of a runner, where OpenCompass reads it too."""
+    sections = (values.get(name) for name in ("infer", "eval"))
+    runners = (section.get("runner") for section in sections if isinstance(section, dict))
+    places = [values, *(runner for runner in runners if isinstance(runner, dict))]
+    found = (place.get("lark_bot_url") for place in places)
+    return next((address for address in found if isinstance(address, str) and address), "")
+
+
+def _warn_of_address(loaded: LoadedConfig) -> list[str]:
+    """An address that came from the environment stands in no file."""
+    address = _lark_bot_url(loaded.values)
+    if not address or codec.digest_bytes(address.encode()) in loaded.environment.values():
+        return []
+    return [
+        "lark_bot_url stands in the config: whoever can read the file can post to the chat; keep it in the connection "
+        "opencompass_lark, or take lark_bot_url from include/configs/lark.py, which reads it from the environment"
+    ]
 
 
 def _named(values: Mapping[str, Any], key: str, name: Callable[[Mapping[str, Any]], str]) -> list[Entry]:

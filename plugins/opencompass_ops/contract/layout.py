@@ -2,8 +2,8 @@
 
 OpenCompass's layout exactly (``configs/ logs/ predictions/ results/ summary/``), so that its tools
 read ours and we read theirs, and folders of our own that it never looks at:
-``plan.json``, ``shards/`` (what each job is told), ``jobs/`` (what each job leaves behind) and ``verdicts/`` (what
-judges answered).
+``plan.json``, ``shards/`` (what each job is told), ``jobs/`` (what each job leaves behind), ``verdicts/`` (what
+judges answered), ``events.jsonl`` (what befell the run as a whole) and ``notifications.jsonl`` (what was told of it).
 All paths are relative to the run directory, with forward slashes.
 """
 
@@ -15,6 +15,9 @@ VERDICTS = "verdicts"
 COVERAGE = "summary/coverage.json"
 EVENTS = "events.jsonl"
 IDENTITIES = "identities.json"
+GATE = "summary/gate.json"
+EVENTS = "events.jsonl"
+NOTIFICATIONS = "notifications.jsonl"
 
 
 _LONGEST_NAME, _LONGEST_ABBR = 200, 1000

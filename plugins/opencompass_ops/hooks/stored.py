@@ -26,10 +26,8 @@ async def resolve(connection_id: str) -> SshTarget:
     :raises ConfigError: the connection's values make no target.
     :raises UnreachableError: Airflow does not say, e.g. because its database is away.
     """
-    if variable(connection_id) in os.environ or not is_set_up():
-        return await resolve_here(connection_id)
-    value = await _stored(connection_id)
-    return await resolve_here(connection_id) if value is None else read(connection_id, value)
+    known = await value(connection_id)
+    return read(connection_id, known) if known else await resolve_here(connection_id)
 
 
 async def keys_of(connection_id: str) -> Keys:
@@ -38,19 +36,22 @@ async def keys_of(connection_id: str) -> Keys:
     :raises ConfigError: nobody knows it.
     :raises UnreachableError: Airflow does not say.
     """
-    value = os.environ.get(variable(connection_id))
-    if value is None and is_set_up():
-        value = await _stored(connection_id)
-    if value is None:
+    text = await value(connection_id)
+    if text is None:
         raise ConfigError(
             f"there is no connection {connection_id!r}; add one of type aws, or set {variable(connection_id)}"
         )
-    known = fields(connection_id, value)
+    known = fields(connection_id, text)
     return Keys.from_connection(**{name: known[name] for name in ("host", "login", "password", "extra")})
 
 
-async def _stored(connection_id: str) -> str | None:
-    """The connection as its environment variable would have it; None where Airflow does not know it."""
+async def value(connection_id: str) -> str | None:
+    """The connection's text, as JSON or a URI; None when nobody knows it, or no Airflow is set up.
+
+    :raises UnreachableError: Airflow does not say.
+    """
+    if variable(connection_id) in os.environ or not is_set_up():
+        return os.environ.get(variable(connection_id))
     # Only Airflow's own processes may open its database (Airflow 3); its command line is the documented way.
     asked = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "airflow", "connections", "get", connection_id, "--output", "json"),

@@ -10,6 +10,8 @@ from airflow.sdk import BaseOperator, conf
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_PROBLEM_CHARACTERS = 2000
+
 
 class PlanOperator(BaseOperator):
     """Check the request, read the config, probe data and weights, write the plan.
@@ -24,21 +26,28 @@ class PlanOperator(BaseOperator):
         :raises InputError: one message that names each culprit and the next step.
         :raises UnsureError: the cluster could not be asked.
         """
+        from opencompass_ops.configs.masking import mask
+        from opencompass_ops.errors import OpsError
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.notifications.runs import PROBLEM_KEY
         from opencompass_ops.prepare import prepare
 
         install()
         store = context["task_state_store"]
         claimed = store.get("run_dir", default=None)
-        prepared = prepare(
-            dict(context["params"]),
-            database_url=results_url(),
-            run_dir=Path(str(claimed)) if claimed else None,
-            on_claim=lambda folder: store.set("run_dir", str(folder)),
-            max_map_length=conf.getint("core", "max_map_length"),
-            say=self.log.info,
-            user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
-        )
+        try:
+            prepared = prepare(
+                dict(context["params"]),
+                database_url=results_url(),
+                run_dir=Path(str(claimed)) if claimed else None,
+                on_claim=lambda folder: store.set("run_dir", str(folder)),
+                max_map_length=conf.getint("core", "max_map_length"),
+                say=self.log.info,
+                user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
+            )
+        except OpsError as error:
+            context["ti"].xcom_push(key=PROBLEM_KEY, value=str(mask(str(error)))[:_PROBLEM_CHARACTERS])
+            raise
         self.log.info("%s", prepared.text)
         return prepared.mapping()

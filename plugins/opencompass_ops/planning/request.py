@@ -85,6 +85,7 @@ class Request:
     series: str | None = None
     station_path: str | None = None
     station_overwrite: bool = False
+    lark: bool = False
     config_verbose: bool = False
     debug: bool = False
     dry_run: bool = False

@@ -26,6 +26,16 @@ CONDUCT = (
         flags=("--debug",),
     ),
     Parameter(
+        "lark",
+        "boolean",
+        "Messages",
+        "Tell start and end to the chats of the connections opencompass_lark and opencompass_slack, and to the "
+        "config's lark_bot_url.",
+        HOW,
+        default=False,
+        flags=("-l", "--lark"),
+    ),
+    Parameter(
         "config_verbose",
         "boolean",
         "Print the config",

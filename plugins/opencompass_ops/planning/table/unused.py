@@ -7,16 +7,6 @@ from opencompass_ops.planning.table.headings import UNUSED
 
 WITHOUT_EFFECT = (
     Parameter(
-        "lark",
-        "boolean",
-        "Lark",
-        "Post launch and end to the chat of lark_bot_url.",
-        UNUSED,
-        default=False,
-        flags=("-l", "--lark"),
-        dead="no messages are sent yet; the exit code and the run's state in Airflow tell how it ended",
-    ),
-    Parameter(
         "read_from_station",
         "boolean",
         "Read from station",

@@ -1,0 +1,261 @@
+"""A run directory into a digest; nothing is computed, everything is read from what the run has left."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from opencompass_ops.clusters import attempts
+from opencompass_ops.configs.masking import mask
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.plan import Plan, PlannedPair, PlannedShard
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.spec import EVAL, INFER
+from opencompass_ops.messages.digest import Digest, Gate, GateFinding, Kind, Link, ScoreLine, Stage, Trouble
+from opencompass_ops.results import metrics
+
+NEVER_RAN = "it was never started"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the run directory does not know.
+
+    :param user: who started the run.
+    :param launch: the run's id in Airflow, "" for the command line.
+    :param problem: what else went wrong, e.g. that scores could not be stored; one line.
+    """
+
+    user: str = ""
+    launch: str = ""
+    problem: str = ""
+    links: tuple[Link, ...] = ()
+
+
+def started(run_dir: str, seen: Circumstances) -> Digest:
+    """The digest of a run that was planned just now."""
+    files = LocalFiles(run_dir)
+    plan = _plan(files)
+    counts = (Stage(name, (), (), len(shards)) for name, shards in _shards(plan))
+    return _digest(Kind.START, plan, seen, stages=tuple(counts))
+
+
+def ended(run_dir: str, seen: Circumstances) -> Digest:
+    """The digest of a run of which nothing runs any more.
+
+    :raises OSError: there is no such run directory.
+    """
+    files = LocalFiles(run_dir)
+    plan = _plan(files)
+    stages = tuple(_stage(files, plan, name, shards) for name, shards in _shards(plan))
+    coverage = _of_this_launch(files, layout.COVERAGE) or {}
+    pairs = list(coverage.get("pairs", []))
+    lacking = tuple(Trouble(f"{pair['model']}/{pair['dataset']}", pair["reason"]) for pair in pairs if pair["reason"])
+    is_whole = bool(pairs) and not lacking and not seen.problem
+    budget = () if is_whole else _budget(files)
+    kind = Kind.SUCCESS if is_whole else Kind.BUDGET if budget else Kind.FAILURE
+    if is_whole:
+        stages = tuple(_whole(stage) for stage in stages)
+    table = layout.summary(plan.stamp, "txt")
+    return _digest(
+        kind,
+        plan,
+        seen,
+        stages=stages,
+        troubles=() if is_whole or any(stage.failed for stage in stages) else _other(lacking, seen.problem),
+        pairs=(len(pairs) - len(lacking), len(pairs) or len(plan.pairs)),
+        scores=tuple(score for pair in plan.pairs for score in _scores(files, pair)),
+        gate=_gate(files),
+        notes=budget,
+        summary=str(files.path(table)) if files.exists(table) else "",
+        seconds=_seconds(plan),
+    )
+
+
+def stage_ended(run_dir: str, seen: Circumstances, name: str) -> Digest:
+    """The digest of one stage whose jobs are over; the rest of the run goes on.
+
+    :param name: ``infer`` or ``eval``.
+    """
+    files = LocalFiles(run_dir)
+    plan = _plan(files)
+    stage = _stage(files, plan, name, dict(_shards(plan))[name])
+    return _digest(Kind.FAILURE if stage.failed else Kind.SUCCESS, plan, seen, stages=(stage,))
+
+
+def first_failure(run_dir: str) -> str:
+    """Where the first shard that failed has its log, as Airflow's page names tasks; "" when none has failed."""
+    files = LocalFiles(run_dir)
+    plan = _plan(files)
+    for stage, shards in _shards(plan):
+        index: Counter[str] = Counter()
+        for shard in shards:
+            ended = attempts.ended(files, plan.instance, plan.run_dir, shard.id)
+            if ended and not ended[-1].ok:
+                return f"{stage}_{shard.cluster}/mapped/{index[shard.cluster]}"
+            index[shard.cluster] += 1
+    return ""
+
+
+def unplanned(name: str, seen: Circumstances) -> Digest:
+    """The digest of a run that failed before it had a run directory.
+
+    :param name: what was to be evaluated.
+    """
+    trouble = Trouble("plan", str(mask(seen.problem)) or "its log says why")
+    return Digest(
+        kind=Kind.FAILURE,
+        name=name,
+        run=seen.launch,
+        user=seen.user,
+        troubles=(trouble,),
+        links=seen.links,
+        launch=seen.launch,
+    )
+
+
+def hanging(run_dir: str, seen: Circumstances, shards: Sequence[str], silence: str) -> Digest:
+    """The digest of a run in which jobs are alive and do nothing.
+
+    :param shards: their ids.
+    :param silence: how they hang, for people.
+    """
+    plan = _plan(LocalFiles(run_dir))
+    known = {shard.id: shard for _, planned in _shards(plan) for shard in planned}
+    troubles = tuple(Trouble(known[shard].label, silence) for shard in shards)
+    return _digest(Kind.HANG, plan, seen, troubles=troubles, seconds=_seconds(plan))
+
+
+def _digest(kind: Kind, plan: Plan, seen: Circumstances, **told: Any) -> Digest:
+    return Digest(
+        kind=kind,
+        name=PurePosixPath(plan.config).stem,
+        run=plan.run_dir,
+        user=seen.user,
+        series=str(plan.params.get("series") or ""),
+        links=seen.links,
+        launch=seen.launch or plan.stamp,
+        **told,
+    )
+
+
+def _plan(files: LocalFiles) -> Plan:
+    return Plan.from_json(files.read(layout.PLAN))
+
+
+def _shards(plan: Plan) -> tuple[tuple[str, tuple[PlannedShard, ...]], ...]:
+    return ((INFER, plan.shards), (EVAL, plan.evaluations))
+
+
+def _stage(files: LocalFiles, plan: Plan, name: str, shards: Iterable[PlannedShard]) -> Stage:
+    succeeded: list[str] = []
+    failed: list[Trouble] = []
+    for shard in shards:
+        parts = ",".join(f"{shard.model}/{part}" for part in shard.parts)
+        if reason := _failure(files, plan, shard):
+            failed.append(Trouble(shard.label, str(mask(reason)), parts))
+        else:
+            succeeded.append(parts)
+    return Stage(name, tuple(succeeded), tuple(failed), len(succeeded) + len(failed))
+
+
+def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
+    """Why a shard's outputs are not there; "" when they are, whoever wrote them.
+
+    Files are not read through once more: whether they are whole was judged when the job ended, and the coverage says.
+    """
+    ended = attempts.ended(files, plan.instance, plan.run_dir, shard.id)
+    if ended and not ended[-1].ok:
+        return ended[-1].reason or ended[-1].state.value
+    path = layout.result if shard.kind == EVAL else layout.prediction
+    is_there = all(files.exists(layout.manifest(path(shard.model, part))) for part in shard.parts)
+    return "" if ended or is_there else NEVER_RAN
+
+
+def _other(lacking: tuple[Trouble, ...], problem: str) -> tuple[Trouble, ...]:
+    """What is wrong where no shard has failed."""
+    return lacking or (Trouble("summarize", str(mask(problem)) or "there is no summary"),)
+
+
+def _whole(stage: Stage) -> Stage:
+    """A stage of a run that has everything: a shard that failed was made up for otherwise."""
+    parts = (*stage.succeeded, *(trouble.parts for trouble in stage.failed))
+    return Stage(stage.name, parts, (), stage.planned)
+
+
+def _scores(files: LocalFiles, pair: PlannedPair) -> Iterable[ScoreLine]:
+    """The first metric of a result, as its manifest has it."""
+    try:
+        manifest = Manifest.from_json(files.read(layout.manifest(layout.result(pair.model, pair.dataset))))
+        found = metrics.pick(dict(manifest.details.get("metrics") or {}))
+    except (OSError, codec.SchemaError, TypeError, ValueError):
+        return
+    for metric, value in list(found.items())[:1]:
+        yield ScoreLine(pair.model, pair.dataset, metric, value)
+
+
+def _budget(files: LocalFiles) -> tuple[str, ...]:
+    """What the run was stopped for, each line once."""
+    try:
+        planned = files.path(layout.PLAN).stat().st_mtime
+        lines = files.read(layout.EVENTS).splitlines()
+    except FileNotFoundError:
+        return ()
+    told: dict[str, None] = {}
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError):
+            event = json.loads(line)
+            is_new = datetime.fromisoformat(event["time"]).astimezone(UTC).timestamp() >= planned
+            if event["kind"] == Kind.BUDGET.value and is_new:
+                told[str(mask(str(event["message"])))] = None
+    return tuple(told)
+
+
+def _gate(files: LocalFiles) -> Gate | None:
+    """The gate's record, as far as a message tells it."""
+    record = _of_this_launch(files, layout.GATE)
+    if not record or not isinstance(record.get("outcome"), str):
+        return None
+    findings = [entry for entry in record.get("datasets") or [] if isinstance(entry, dict)]
+    return Gate(str(record["outcome"]), tuple(_finding(entry) for entry in findings))
+
+
+def _finding(entry: dict[str, Any]) -> GateFinding:
+    return GateFinding(
+        model=str(entry.get("model", "")),
+        dataset=str(entry.get("dataset", "")),
+        outcome=str(entry.get("outcome", "")),
+        value=_number(entry.get("value")),
+        reference_value=_number(entry.get("reference_value")),
+        reference=str(entry.get("reference") or ""),
+        p_value=_number(entry.get("p_value")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _of_this_launch(files: LocalFiles, path: str) -> dict[str, Any] | None:
+    """A JSON file that was written after the plan: a reused folder holds those of earlier launches too."""
+    try:
+        planned, written = (files.path(name).stat().st_mtime for name in (layout.PLAN, path))
+        values = json.loads(files.read(path)) if written >= planned else None
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _seconds(plan: Plan) -> float:
+    """Since the launch, by the clock of this host; 0 where that makes no sense."""
+    with suppress(ValueError):
+        launched = datetime.strptime(plan.stamp, "%Y%m%d_%H%M%S").astimezone()
+        return max(0.0, (datetime.now(UTC) - launched).total_seconds())
+    return 0.0

@@ -1,0 +1,175 @@
+"""What Airflow knows of a run, put together with its folder, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import conf
+from airflow.sdk.log import mask_secret
+
+from opencompass_ops.hooks.channels import channels
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opencompass_ops.messages.channels import Channel
+    from opencompass_ops.messages.collecting import Circumstances
+    from opencompass_ops.messages.digest import Digest, Link
+    from opencompass_ops.messages.ledger import Entry, Ledger
+
+Say = Callable[[str], None]
+
+PROBLEM_KEY = "problem"
+"""XCom of the task that plans: why it failed."""
+TOLD_KEY = "told"
+"""XCom and state of the task that notifies: what was told of a run that has no folder."""
+_MANUAL = "manual"
+
+
+@dataclass(frozen=True)
+class AirflowRun:
+    """A run of one of our DAGs, as a task or a callback of the DAG sees it.
+
+    :param context: of the task, or of the callback.
+    :param say: called with one line per message.
+    """
+
+    context: Context
+    say: Say
+
+    def tell_start(self) -> list[Entry]:
+        """Tell that the run was planned, where somebody wants to know."""
+        from opencompass_ops.messages.collecting import started
+
+        if not self.run_dir:
+            return []
+        return self._tell(started(self.run_dir, self._seen("")), ())
+
+    def tell_end(self, kept: Any = (), *, patient: bool = False) -> list[Entry]:
+        """Tell how the run ended, what was told already aside.
+
+        :param kept: entries of a run that has no folder, as its ledger had them.
+        :param patient: nothing waits for this.
+        """
+        from opencompass_ops.messages.collecting import ended, unplanned
+
+        if self._planned.get("dry_run"):
+            return []
+        seen = self._seen(self._problem())
+        digest = ended(self.run_dir, seen) if self.run_dir else unplanned(self._name, seen)
+        return self._tell(digest, kept, patient=patient)
+
+    @property
+    def run_dir(self) -> str:
+        """The run directory; "" for a dry run and where there is none."""
+        return "" if self._planned.get("dry_run") else str(self._planned.get("run_dir", ""))
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether whoever started the run wants messages."""
+        return bool(self._params.get("lark"))
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether nobody started it by hand: by its type, or because it belongs to a series of checkpoints."""
+        run_type = str(getattr(self.context.get("dag_run"), "run_type", _MANUAL))
+        return run_type.rpartition(".")[2].lower() != _MANUAL or bool(self._params.get("series"))
+
+    def _tell(self, digest: Digest, kept: Any, *, patient: bool = False) -> list[Entry]:
+        from opencompass_ops.messages.sending import PATIENT_SECONDS, SECONDS
+        from opencompass_ops.messages.telling import tell
+
+        known = [*channels(self.say), *self._configured()]
+        wanting = [
+            channel for channel in known if channel.wants(digest, asked=self.is_asked, scheduled=self.is_scheduled)
+        ]
+        if self.is_asked and not known:
+            self.say(
+                "messages were asked for, but there is no connection opencompass_lark or opencompass_slack that can be "
+                "used, and no lark_bot_url in the config; set one of them"
+            )
+        seconds = PATIENT_SECONDS if patient else SECONDS
+        return tell(digest, wanting, self._ledger(kept), self.say, seconds=seconds)
+
+    def _configured(self) -> list[Channel]:
+        """The chat that the config names, where messages are asked for; its address lies in no file and no XCom."""
+        from opencompass_ops.errors import OpsError
+        from opencompass_ops.messages.channels import configured_channel
+        from opencompass_ops.prepare import configured_address
+
+        if not self.is_asked or not self.run_dir:
+            return []
+        try:
+            url = configured_address(dict(self._params))
+            found = [configured_channel(url)] if url else []
+        except OpsError as error:
+            self.say(f"no messages to lark_bot_url: {error}")
+            return []
+        for channel in found:
+            for secret in channel.secrets:
+                mask_secret(secret)
+        return found
+
+    def _ledger(self, kept: Any) -> Ledger:
+        from opencompass_ops.messages.ledger import RunLedger, ShortLedger
+
+        return RunLedger(self.run_dir) if self.run_dir else ShortLedger(kept or ())
+
+    def _seen(self, problem: str) -> Circumstances:
+        from opencompass_ops.messages.collecting import Circumstances
+
+        return Circumstances(
+            user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
+            launch=str(self.context["run_id"]),
+            problem=problem,
+            links=self._links(),
+        )
+
+    def _problem(self) -> str:
+        """What went wrong beside the shards."""
+        if not self._planned:
+            return str(self._pull("plan", PROBLEM_KEY) or self.context.get("reason") or "")
+        summary = self._pull("summarize", "summary")
+        if summary is None:
+            return "task summarize has not ended well; its log says why"
+        return str(summary["coverage"]) if summary["failed"] else ""
+
+    def _links(self) -> tuple[Link, ...]:
+        """The run, the log that says most, and the one with the table."""
+        from opencompass_ops.messages.collecting import first_failure
+        from opencompass_ops.messages.digest import Link
+
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        if "://" not in base:
+            return ()  # Airflow was not told its own address
+        run = f"{base}/dags/{quote(self._dag_id)}/runs/{quote(str(self.context['run_id']), safe='')}"
+        if not self._planned:
+            return (Link("run", run), Link("log", f"{run}/tasks/plan"))
+        failed = first_failure(self.run_dir)
+        logs = [Link("log", f"{run}/tasks/{failed}")] if failed else []
+        return (Link("run", run), *logs, Link("page", f"{run}/tasks/summarize"))
+
+    @cached_property
+    def _planned(self) -> Mapping[str, Any]:
+        """What the task ``plan`` returned; empty when it failed, or the DAG has none."""
+        return self._pull("plan", "return_value") or {}
+
+    @property
+    def _name(self) -> str:
+        return str(self._params.get("config") or self._dag_id)
+
+    @property
+    def _params(self) -> Mapping[str, Any]:
+        return self.context.get("params") or {}
+
+    @property
+    def _dag_id(self) -> str:
+        return str(self.context["dag"].dag_id)
+
+    def _pull(self, task: str, key: str) -> Any:
+        ti = self.context.get("ti")
+        return ti.xcom_pull(task_ids=task, key=key) if ti is not None else None

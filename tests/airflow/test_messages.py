@@ -1,0 +1,215 @@
+"""Airflow's edges of messages: connection type, notifier, the tasks that tell, and the callback of the DAG."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
+from chat_servers import ChatServer, Reply, chat_server
+from message_runs import cover, end, write_run
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.hooks.channels import channels
+from opencompass_ops.hooks.lark import LarkHook
+from opencompass_ops.notifications.callbacks import tell_end
+from opencompass_ops.notifications.lark import LarkNotifier
+from opencompass_ops.notifications.runs import AirflowRun
+from opencompass_ops.operators.notify import AnnounceOperator, NotifyOperator
+from opencompass_ops.provider_info import get_provider_info
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A chat, and connections that lead there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with chat_server(secret="demo") as server:
+        lark = {"conn_type": "lark", "host": server.address, "password": server.token, "extra": {"secret": "demo"}}
+        slack = {"conn_type": "slackwebhook", "password": server.slack_url, "extra": {"events": "failure"}}
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCOMPASS_LARK", json.dumps(lark))
+        monkeypatch.setenv("AIRFLOW_CONN_OPENCOMPASS_SLACK", json.dumps(slack))
+        yield server
+
+
+class Instance:
+    """A task instance as far as messages ask it."""
+
+    def __init__(self, **xcoms: Any) -> None:
+        self.xcoms = xcoms
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_pull(self, task_ids: str, key: str) -> Any:
+        return self.xcoms.get(f"{task_ids}_{key}")
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
+class Store(dict):
+    """A task's state store."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+def context(run_type: str = "manual", params: dict[str, Any] | None = None, **xcoms: Any) -> Any:
+    return {
+        "dag": DAG("opencompass_eval"),
+        "run_id": "manual__2026-01-02T03:04:05+00:00",
+        "dag_run": SimpleNamespace(run_type=run_type, triggering_user_name="ann"),
+        "params": {"config": "eval_tiny", "lark": False, **(params or {})},
+        "ti": Instance(**xcoms),
+        "task_state_store": Store(),
+    }
+
+
+def failed_run(folder: Path) -> LocalFiles:
+    files = write_run(folder / "run")
+    end(files, "infer-0001", "boom")
+    cover(files, "missing")
+    return files
+
+
+def planned(files: LocalFiles) -> dict[str, Any]:
+    summary = {"coverage": "coverage 0/1 pairs", "failed": 1}
+    return {"plan_return_value": {"run_dir": str(files.root), "dry_run": False}, "summarize_summary": summary}
+
+
+def test_both_connections_are_chats_read_by_the_providers_rules(chat: ChatServer):
+    said: list[str] = []
+    lark, slack = channels(said.append)
+    assert (lark.url, lark.secret, lark.service) == (chat.lark_url, "demo", "lark")
+    assert (slack.url, slack.service) == (chat.slack_url, "slack")
+    assert said == []
+
+
+def test_a_connection_that_is_not_set_is_no_chat_and_a_wrong_one_is_told(chat, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("AIRFLOW_CONN_OPENCOMPASS_SLACK")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_OPENCOMPASS_LARK", '{"conn_type": "lark", "password": "x", "extra": {"language": 3}}'
+    )
+    said: list[str] = []
+    assert channels(said.append) == []
+    (line,) = said
+    assert "language must be a text" in line
+
+
+def test_the_form_of_the_connection_type_is_that_of_the_hook():
+    (form,) = get_provider_info()["connection-types"]
+    assert form["hook-class-name"] == f"{LarkHook.__module__}.{LarkHook.__name__}"
+    assert (form["connection-type"], form["hook-name"]) == (LarkHook.conn_type, LarkHook.hook_name)
+    assert set(form["conn-fields"]) == {"secret", "language", "events", "format", "proxy"}
+    (notifier,) = get_provider_info()["notifications"]
+    assert notifier == f"{LarkNotifier.__module__}.{LarkNotifier.__name__}"
+
+
+def test_the_notifier_sends_a_signed_card_from_any_callback(chat: ChatServer):
+    notifier = LarkNotifier(
+        title="{{ dag.dag_id }} failed", text="run {{ run_id }}\n{{ reason }}", links={"log": "http://x"}
+    )
+    notifier({**context(), "reason": "task_failure"})
+    (card,) = chat.taken
+    assert card["card"]["header"]["title"]["content"] == "opencompass_eval failed"
+    assert "task&#95;failure" in json.dumps(card)
+    assert card["sign"]
+    asyncio.run(LarkNotifier(title="late", text="").async_notify(context()))
+    assert len(chat.taken) == 2
+
+
+def test_a_notifier_that_cannot_deliver_warns_and_raises_nothing(chat: ChatServer):
+    chat.faults = [Reply(403, "no")]
+    LarkNotifier(title="t", text="x")(context())
+    LarkNotifier(title="t", text="x", lark_conn_id="nowhere")(context())
+    assert chat.taken == []
+
+
+def test_a_failed_run_that_nobody_asked_about_is_told_only_where_a_connection_says_so(chat: ChatServer, tmp_path: Path):
+    files = failed_run(tmp_path)
+    NotifyOperator(task_id="notify").execute(context(**planned(files)))
+    (body,) = chat.taken
+    assert "blocks" in body
+
+
+@pytest.mark.parametrize(
+    ("run_type", "params"), [("scheduled", {}), ("manual", {"series": "s"}), ("manual", {"lark": True})]
+)
+def test_bad_news_of_a_scheduled_run_and_whatever_is_asked_for_is_told_everywhere(chat, tmp_path, run_type, params):
+    files = failed_run(tmp_path)
+    NotifyOperator(task_id="notify").execute(context(run_type, params, **planned(files)) | {"config": "eval_tiny"})
+    assert len(chat.taken) == 2
+    assert "started by" not in chat.texts[0].lower() or "ann" in chat.texts[0]
+
+
+def test_the_start_is_told_when_it_is_asked_for(chat: ChatServer, tmp_path: Path):
+    files = write_run(tmp_path / "run")
+    AnnounceOperator(task_id="announce").execute(context("scheduled", **planned(files)))
+    assert chat.taken == []
+    AnnounceOperator(task_id="announce").execute(context("scheduled", {"lark": True}, **planned(files)))
+    assert len(chat.taken) == 2
+
+
+@pytest.mark.parametrize("task", [AnnounceOperator, NotifyOperator])
+def test_a_dry_run_and_a_plan_that_failed_start_nothing_to_tell(chat: ChatServer, task: type):
+    dry = {"plan_return_value": {"run_dir": "/nowhere", "dry_run": True}}
+    task(task_id="t").execute(context("scheduled", {"lark": True}, **dry))
+    assert chat.taken == []
+
+
+def test_a_run_without_a_folder_is_told_once_though_it_has_no_ledger(chat: ChatServer):
+    seen = context("scheduled", plan_problem="eval_nowhere: there is no such config")
+    NotifyOperator(task_id="notify").execute(seen)
+    assert len(chat.taken) == 2
+    assert "there is no such config" in chat.texts[1]
+    NotifyOperator(task_id="notify").execute(seen)  # cleared
+    callback = context("scheduled", plan_problem="eval_nowhere", notify_told=seen["ti"].pushed["told"])
+    tell_end(callback)
+    assert len(chat.taken) == 2
+
+
+def test_an_undelivered_message_is_red_in_the_grid_and_the_callback_tries_again(chat: ChatServer, tmp_path: Path):
+    files = failed_run(tmp_path)
+    chat.faults = [Reply(403, "no"), Reply(404, "no_service")]
+    seen = context("scheduled", **planned(files))
+    with pytest.raises(AirflowFailException, match=r"NOT delivered: HTTP 403.*NOT delivered: HTTP 404"):
+        NotifyOperator(task_id="notify").execute(seen)
+    tell_end(context("scheduled", **planned(files)))
+    assert len(chat.taken) == 2
+    tell_end(context("scheduled", **planned(files)))
+    assert len(chat.taken) == 2
+
+
+def test_a_callback_that_fails_hurts_nobody(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.ERROR):
+        tell_end({"run_id": "r"})  # type: ignore[arg-type]
+    assert "the end of run r is not told" in caplog.text
+
+
+def test_links_lead_to_the_run_and_to_the_log_of_the_first_failed_shard(
+    chat, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.corp/x/")
+    files = failed_run(tmp_path)
+    AirflowRun(context("scheduled", **planned(files)), print).tell_end()
+    run = "https://airflow.corp/x/dags/opencompass_eval/runs/manual__2026-01-02T03%3A04%3A05%2B00%3A00"
+    assert f"[Run]({run})" in chat.texts[0]
+    assert f"[Log]({run}/tasks/infer_local/mapped/1)" in chat.texts[0]
+    assert f"<{run}/tasks/summarize|Scores>" in chat.texts[1]
+
+
+def test_nothing_is_logged_that_could_post(chat: ChatServer, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG):
+        NotifyOperator(task_id="notify").execute(context("scheduled", **planned(failed_run(tmp_path))))
+    assert len(chat.taken) == 2
+    assert chat.token not in caplog.text

@@ -135,9 +135,7 @@ def _drive(run_dir: Path, params: Mapping[str, Any], *, live: bool) -> int:
 
     with message_commands.reporting(run_dir, params) as reporter:
         reporter.start()
-        work = run_plan(
-            run_dir, say=_say, live=live, on_stage=reporter.stage, database_url=default_url()
-        )
+        work = run_plan(run_dir, say=_say, live=live, on_stage=reporter.stage, database_url=default_url())
         try:
             failed = run_to_end(work)
         except KeyboardInterrupt:

@@ -16,14 +16,19 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from chat_servers import ChatServer, Reply, chat_server
 from message_runs import cover, end, write_run
+from opencompass_ops import drive
+from opencompass_ops.clusters.attempts import Outcome
+from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.hooks.channels import channels
 from opencompass_ops.hooks.lark import LarkHook
 from opencompass_ops.notifications.callbacks import tell_end
+from opencompass_ops.notifications.hang import tell_hang
 from opencompass_ops.notifications.lark import LarkNotifier
 from opencompass_ops.notifications.runs import AirflowRun
 from opencompass_ops.operators.notify import AnnounceOperator, NotifyOperator
 from opencompass_ops.provider_info import get_provider_info
+from opencompass_ops.triggers.shard import ShardTrigger
 
 pytestmark = pytest.mark.airflow
 
@@ -213,3 +218,48 @@ def test_nothing_is_logged_that_could_post(chat: ChatServer, tmp_path: Path, cap
         NotifyOperator(task_id="notify").execute(context("scheduled", **planned(failed_run(tmp_path))))
     assert len(chat.taken) == 2
     assert chat.token not in caplog.text
+
+
+class Of:
+    """The task instance of one shard, as a trigger has it."""
+
+    dag_id, run_id, task_id = "opencompass_eval", "scheduled__2026-01-02T03:04:05+00:00", "infer_local"
+
+    def __init__(self, map_index: int) -> None:
+        self.map_index = map_index
+
+
+async def test_fifty_jobs_that_hang_at_once_are_one_message(chat: ChatServer, tmp_path: Path):
+    files = write_run(tmp_path / "run", shards=50)
+    said: list[str] = []
+    await asyncio.gather(
+        *(tell_hang(str(files.root), f"infer-{n:04}", "it runs and is silent", Of(n), said.append) for n in range(50))
+    )
+    card, blocks = chat.texts
+    assert "Evaluation hangs: eval_tiny" in card
+    assert "it runs and is silent" in blocks
+    assert said == ["hang to opencompass_lark: delivered", "hang to opencompass_slack: delivered"]
+
+
+async def test_a_trigger_tells_that_its_job_hangs_and_goes_on(chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    files = write_run(tmp_path / "run", params={"lark": True})
+    monkeypatch.setenv("OPENCOMPASS_OPS_HANG_MINUTES", "0.002")
+    over = asyncio.Event()
+
+    async def run_job(job: Any, on_status: Any) -> Outcome:
+        on_status(JobStatus(JobState.RUNNING))
+        await over.wait()
+        return Outcome("oc-a-e1", 1, JobState.SUCCEEDED)
+
+    monkeypatch.setattr(drive, "run_job", run_job)
+    job = drive.Job({"name": "local"}, str(files.root), "infer-0000", "oc-a-e1", 1, "g", 1)
+    monkeypatch.setattr(drive.Job, "facts", {})
+    trigger = ShardTrigger(job.to_values(), 1)
+    trigger.task_instance = Of(0)
+    event = asyncio.ensure_future(anext(trigger.run()))
+    async with asyncio.timeout(60):
+        while len(chat.taken) < 2:
+            await asyncio.sleep(0.02)
+    over.set()
+    await event
+    assert "Evaluation hangs" in chat.texts[0]

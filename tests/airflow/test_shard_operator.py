@@ -269,13 +269,18 @@ def test_the_job_id_is_told_once_while_the_job_runs_and_again_at_its_end(run_dir
 def test_what_the_job_prints_and_how_far_it_is_stands_in_the_tasks_log(run_dir, monkeypatch):
     from opencompass_ops.clusters.narration import Narrator
     from opencompass_ops.drive import job_for
+    from opencompass_ops.messages.silence import Silence
     from opencompass_ops.triggers.shard import ShardTrigger
 
     told: list[str] = []
     trigger = ShardTrigger(job_for(run_dir, SHARD).to_values(), 1)
     monkeypatch.setattr(ShardTrigger, "log", SimpleNamespace(info=lambda text, line: told.append(text % line)))
-    beat = Heartbeat("running", 3, 9, "")
-    trigger._say(Narrator("oc-a-e1"), JobStatus(JobState.RUNNING, progress=beat, log="100 % of it\n"))
+    status = JobStatus(JobState.RUNNING, progress=Heartbeat("running", 3, 9, ""), log="100 % of it\n")
+
+    async def say() -> None:
+        trigger._say(Narrator("oc-a-e1"), Silence(0), status)
+
+    asyncio.run(say())
     assert told == ["| 100 % of it", "oc-a-e1: 3/9 items (33 %)", "oc-a-e1 is running"]
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from chat_servers import ChatServer, Reply
 from message_runs import cover, end, gate, write_run
+from opencompass_ops.budgets.events import BUDGET_EXCEEDED, Event
+from opencompass_ops.budgets.events import tell as tell_limit
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.messages import lark, slack
@@ -179,13 +181,15 @@ def test_a_gate_of_an_earlier_launch_and_a_damaged_one_tell_nothing(tmp_path: Pa
 def test_a_run_that_a_budget_stopped_says_so_first(tmp_path: Path):
     files = write_run(tmp_path)
     fail_all(files, 2, "cancelled: over budget")
-    event = {"time": "2999-01-01T00:00:00+00:00", "kind": "budget", "message": "ann has used 12 of 10 GPU-hours"}
-    for line in (json.dumps(event), json.dumps(event), "torn", json.dumps(event | {"time": "2001-01-01"})):
-        files.append(layout.EVENTS, line)
+    assert digest(files).kind is Kind.FAILURE
+    for number, was_running in enumerate((True, False)):
+        label = f"m/sums_{number}"
+        tell_limit(files, Event(BUDGET_EXCEEDED, "10 GPU-hours of user 'ann'", f"infer-{number:04}", label, was_running))
     found = digest(files)
     assert found.kind is Kind.BUDGET
-    assert found.notes == ("ann has used 12 of 10 GPU-hours",)
-    assert text(found).startswith("Budget exceeded: eval_tiny\nNote ann has used 12 of 10 GPU-hours")
+    assert found.is_bad
+    said = "Note budget exceeded: 10 GPU-hours of user 'ann': 1 shards stopped, 1 not begun"
+    assert text(found).startswith(f"Budget exceeded: eval_tiny\n{said}")
 
 
 def test_scores_that_could_not_be_stored_are_a_failure_though_all_is_scored(tmp_path: Path):

@@ -16,7 +16,6 @@ COVERAGE = "summary/coverage.json"
 EVENTS = "events.jsonl"
 IDENTITIES = "identities.json"
 GATE = "summary/gate.json"
-EVENTS = "events.jsonl"
 NOTIFICATIONS = "notifications.jsonl"
 
 
@@ -166,6 +165,11 @@ def starts(token: str) -> str:
 def claim(token: str) -> str:
     """The folder whose creation makes one job the holder of the token."""
     return job(token, "claim")
+
+
+def told(moment: str) -> str:
+    """The folder whose creation makes one process the one that tells chats of a moment that many see."""
+    return f"told/{moment}"
 
 
 def history(token: str) -> str:

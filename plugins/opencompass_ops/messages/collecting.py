@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from opencompass_ops.budgets.events import summary, told
 from opencompass_ops.clusters import attempts
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.contract import codec, layout
@@ -77,6 +78,11 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
         summary=str(files.path(table)) if files.exists(table) else "",
         seconds=_seconds(plan),
     )
+
+
+def params_of(run_dir: str) -> dict[str, Any]:
+    """The request of a planned run, secrets masked."""
+    return _plan(LocalFiles(run_dir)).params
 
 
 def stage_ended(run_dir: str, seen: Circumstances, name: str) -> Digest:
@@ -202,20 +208,9 @@ def _scores(files: LocalFiles, pair: PlannedPair) -> Iterable[ScoreLine]:
 
 
 def _budget(files: LocalFiles) -> tuple[str, ...]:
-    """What the run was stopped for, each line once."""
-    try:
-        planned = files.path(layout.PLAN).stat().st_mtime
-        lines = files.read(layout.EVENTS).splitlines()
-    except FileNotFoundError:
-        return ()
-    told: dict[str, None] = {}
-    for line in lines:
-        with suppress(ValueError, TypeError, KeyError):
-            event = json.loads(line)
-            is_new = datetime.fromisoformat(event["time"]).astimezone(UTC).timestamp() >= planned
-            if event["kind"] == Kind.BUDGET.value and is_new:
-                told[str(mask(str(event["message"])))] = None
-    return tuple(told)
+    """What the run was stopped for since it was planned, a line for each limit."""
+    planned = datetime.fromtimestamp(files.path(layout.PLAN).stat().st_mtime, UTC)
+    return tuple(summary(told(files, since=planned.isoformat(timespec="milliseconds"))))
 
 
 def _gate(files: LocalFiles) -> Gate | None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from opencompass_ops.contract import layout
+from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
 
 MOMENTS = ("start", "hang", "end")
@@ -67,6 +67,15 @@ class RunLedger:
 
     def __init__(self, run_dir: str) -> None:
         self._files = LocalFiles(run_dir)
+
+    def claim(self, moment: str, launch: str) -> bool:
+        """Whether this process is the one that tells of a moment of a launch that many see at once."""
+        place = self._files.target(layout.told(f"{moment}-{codec.digest(launch)[:12]}"))
+        try:
+            place.mkdir()
+        except FileExistsError:
+            return False
+        return True
 
     def entries(self) -> Sequence[Entry]:
         """All of them, oldest first; lines that cannot be read tell nothing."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opencompass_ops.messages.channels import Channel
     from opencompass_ops.messages.collecting import Circumstances
-    from opencompass_ops.messages.digest import Digest, Link
+    from opencompass_ops.messages.digest import Digest
     from opencompass_ops.messages.ledger import Entry, Ledger
 
 Say = Callable[[str], None]
@@ -47,7 +47,7 @@ class AirflowRun:
 
         if not self.run_dir:
             return []
-        return self._tell(started(self.run_dir, self._seen("")), ())
+        return self._tell(started(self.run_dir, self.seen()), ())
 
     def tell_end(self, kept: Any = (), *, patient: bool = False) -> list[Entry]:
         """Tell how the run ended, what was told already aside.
@@ -59,7 +59,7 @@ class AirflowRun:
 
         if self._planned.get("dry_run"):
             return []
-        seen = self._seen(self._problem())
+        seen = self.seen(self._problem(), log=self._log(), page="summarize" if self.run_dir else "")
         digest = ended(self.run_dir, seen) if self.run_dir else unplanned(self._name, seen)
         return self._tell(digest, kept, patient=patient)
 
@@ -79,21 +79,45 @@ class AirflowRun:
         run_type = str(getattr(self.context.get("dag_run"), "run_type", _MANUAL))
         return run_type.rpartition(".")[2].lower() != _MANUAL or bool(self._params.get("series"))
 
-    def _tell(self, digest: Digest, kept: Any, *, patient: bool = False) -> list[Entry]:
-        from opencompass_ops.messages.sending import PATIENT_SECONDS, SECONDS
-        from opencompass_ops.messages.telling import tell
+    def seen(self, problem: str = "", *, log: str = "", page: str = "") -> Circumstances:
+        """What only Airflow knows.
 
-        known = [*channels(self.say), *self._configured()]
-        wanting = [
-            channel for channel in known if channel.wants(digest, asked=self.is_asked, scheduled=self.is_scheduled)
+        :param problem: what went wrong beside the shards.
+        :param log: the task whose log says most, as Airflow's pages name it.
+        :param page: the one that shows the scores.
+        """
+        from opencompass_ops.messages.collecting import Circumstances
+        from opencompass_ops.messages.digest import Link
+
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        run = f"{base}/dags/{quote(self._dag_id)}/runs/{quote(str(self.context['run_id']), safe='')}"
+        links = [
+            Link("run", run),
+            *(Link(what, f"{run}/tasks/{task}") for what, task in (("log", log), ("page", page)) if task),
         ]
+        return Circumstances(
+            user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
+            launch=str(self.context["run_id"]),
+            problem=problem,
+            links=tuple(links) if "://" in base else (),  # else Airflow was not told its own address
+        )
+
+    def wanting(self, digest: Digest) -> list[Channel]:
+        """The chats that shall be told."""
+        known = [*channels(self.say), *self._configured()]
         if self.is_asked and not known:
             self.say(
                 "messages were asked for, but there is no connection opencompass_lark or opencompass_slack that can be "
                 "used, and no lark_bot_url in the config; set one of them"
             )
+        return [one for one in known if one.wants(digest, asked=self.is_asked, scheduled=self.is_scheduled)]
+
+    def _tell(self, digest: Digest, kept: Any, *, patient: bool = False) -> list[Entry]:
+        from opencompass_ops.messages.sending import PATIENT_SECONDS, SECONDS
+        from opencompass_ops.messages.telling import tell
+
         seconds = PATIENT_SECONDS if patient else SECONDS
-        return tell(digest, wanting, self._ledger(kept), self.say, seconds=seconds)
+        return tell(digest, self.wanting(digest), self._ledger(kept), self.say, seconds=seconds)
 
     def _configured(self) -> list[Channel]:
         """The chat that the config names, where messages are asked for; its address lies in no file and no XCom."""
@@ -119,16 +143,6 @@ class AirflowRun:
 
         return RunLedger(self.run_dir) if self.run_dir else ShortLedger(kept or ())
 
-    def _seen(self, problem: str) -> Circumstances:
-        from opencompass_ops.messages.collecting import Circumstances
-
-        return Circumstances(
-            user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
-            launch=str(self.context["run_id"]),
-            problem=problem,
-            links=self._links(),
-        )
-
     def _problem(self) -> str:
         """What went wrong beside the shards."""
         if not self._planned:
@@ -138,20 +152,11 @@ class AirflowRun:
             return "task summarize has not ended well; its log says why"
         return str(summary["coverage"]) if summary["failed"] else ""
 
-    def _links(self) -> tuple[Link, ...]:
-        """The run, the log that says most, and the one with the table."""
+    def _log(self) -> str:
+        """The task whose log says most: of the first shard that failed."""
         from opencompass_ops.messages.collecting import first_failure
-        from opencompass_ops.messages.digest import Link
 
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        if "://" not in base:
-            return ()  # Airflow was not told its own address
-        run = f"{base}/dags/{quote(self._dag_id)}/runs/{quote(str(self.context['run_id']), safe='')}"
-        if not self._planned:
-            return (Link("run", run), Link("log", f"{run}/tasks/plan"))
-        failed = first_failure(self.run_dir)
-        logs = [Link("log", f"{run}/tasks/{failed}")] if failed else []
-        return (Link("run", run), *logs, Link("page", f"{run}/tasks/summarize"))
+        return first_failure(self.run_dir) if self.run_dir else "plan"
 
     @cached_property
     def _planned(self) -> Mapping[str, Any]:

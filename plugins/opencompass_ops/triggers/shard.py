@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from opencompass_ops.clusters.base import JobStatus
     from opencompass_ops.clusters.narration import Narrator
     from opencompass_ops.drive import Job
+    from opencompass_ops.messages.silence import Silence
+
+_LOOK_SECONDS = 60.0
+"""Between two looks at how long a job has been silent."""
 
 
 class ShardTrigger(BaseTrigger):
@@ -42,11 +46,17 @@ class ShardTrigger(BaseTrigger):
         from opencompass_ops.drive import run_job
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.messages.silence import Silence
 
         install()
-        job = self._job()
+        job, silence = self._job(), Silence(_now())
         database_url = await sync_to_async(results_url)()
-        outcome = await run_job(job, on_status=partial(self._say, Narrator(job.token)), database_url=database_url)
+        watch = asyncio.create_task(self._watch(silence), name=f"watch {job.token}")
+        say = partial(self._say, Narrator(job.token), silence)
+        try:
+            outcome = await run_job(job, on_status=say, database_url=database_url)
+        finally:
+            watch.cancel()
         if self._told:
             await self._told  # so that the last word is the one below
         if outcome.ok:
@@ -82,7 +92,23 @@ class ShardTrigger(BaseTrigger):
 
         return Job.from_values(self.job)
 
-    def _say(self, narrator: Narrator, status: JobStatus) -> None:
+    async def _watch(self, silence: Silence) -> None:
+        """Tell, once, that the job hangs; what is done about it is for people to decide."""
+        from opencompass_ops.messages.silence import patience
+        from opencompass_ops.notifications.hang import tell_hang
+
+        limit = patience()
+        while silence.seconds(_now()) < limit:
+            await asyncio.sleep(min(limit / 10, _LOOK_SECONDS))
+        words = silence.words(_now())
+        self.log.warning("%s hangs: %s", self._job().token, words)
+        try:
+            await tell_hang(self._job().run_dir, self._job().shard, words, self.task_instance, self.log.info)
+        except Exception as error:  # the edge of a task; the job goes on
+            self.log.warning("nobody is told that job %s hangs: %s", self._job().token, error)
+
+    def _say(self, narrator: Narrator, silence: Silence, status: JobStatus) -> None:
+        silence.hear(status, _now())
         for line in narrator.lines(status):
             self.log.info("%s", line)
         if status.job_id and self._told is None:
@@ -100,6 +126,10 @@ class ShardTrigger(BaseTrigger):
             await XCom.aset("job", {**self._job().facts, "job_id": job_id}, **place)
         except Exception as error:  # the edge of a task; the job goes on, and its end tells the id again
             self.log.warning("the id %s of job %s is not in the XCom: %s", job_id, self._job().token, error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def cancelled_for(try_number: int) -> str:

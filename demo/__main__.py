@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from demo.messages import connections, told
 from demo.place import Place, place
 from demo.verdict import Learned, read_scores, verdict
 from opencompass_ops.contract import layout
@@ -32,7 +33,8 @@ def main() -> int:
         subprocess.run(train, check=True)
         checkpoints = where.bring(sorted(where.trained.glob("step-*")))
         print("Starting Airflow (about 20 s)", flush=True)
-        with EmbeddedAirflow(Path(".airflow"), port=int(os.environ.get("PORT", "0")), env=where.env) as airflow:
+        env, port = where.env | connections(), int(os.environ.get("PORT", "0"))
+        with EmbeddedAirflow(Path(".airflow"), port=port, env=env) as airflow:
             summary = evaluate(airflow, where, checkpoints)
         run_dir = where.keep(Path(summary["run_dir"]))
     files = LocalFiles(run_dir)
@@ -71,6 +73,7 @@ def params(where: Place, checkpoints: list[Path]) -> dict[str, Any]:
         "cluster": where.cluster,
         "work_dir": str(where.outputs),
         "max_num_workers": 2,
+        "lark": True,  # tell whatever chat there is a connection to
         "model_overrides": [{"path": str(checkpoint)} for checkpoint in checkpoints],
     }
 
@@ -93,6 +96,7 @@ def report(run_dir: Path, learned: list[Learned], seconds: float) -> None:
     """Where everything is, and whether the scores are what they should be."""
     for one in learned:
         print(f"{'ok' if one.ok else 'NOT OK'}: {one.text}")
+    print(told(run_dir))
     print(f"\nSummary and plot: {run_dir}/summary\nWeb page: make airflow\nTook {seconds:.0f} s")
 
 

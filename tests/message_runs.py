@@ -46,7 +46,7 @@ def write_run(folder: Path, shards: int = 2, params: Mapping[str, Any] | None = 
 def end(files: LocalFiles, shard: str, reason: str = "", epoch: int = 1) -> None:
     """Conclude a shard's job: well, or for a reason."""
     token = attempts.token(INSTANCE, str(files.root), shard, epoch)
-    files.write(layout.job(token, "exit.json"), "{}")
+    files.target(layout.history(token))
     state = JobState.FAILED if reason else JobState.SUCCEEDED
     attempts.conclude(files, Outcome(token, epoch, state, reason.format(token=token)))
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.live
 @pytest.fixture
 def chat(world: World) -> Iterator[ChatServer]:
     """A bot, and Airflow's connection to it."""
-    with chat_server(secret="demo") as server:
-        extra = json.dumps({"secret": "demo", "language": "zh"})
+    with chat_server(secret="canary-secret") as server:
+        extra = json.dumps({"secret": "canary-secret", "language": "zh"})
         body = {"connection_id": LARK_CONNECTION, "conn_type": "lark", "host": server.address, "password": server.token}
         world.airflow.rest.request("POST", "connections", json={**body, "extra": extra})
         try:

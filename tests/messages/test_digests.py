@@ -14,6 +14,7 @@ from opencompass_ops.budgets.events import BUDGET_EXCEEDED, Event
 from opencompass_ops.budgets.events import tell as tell_limit
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.messages import lark, slack
 from opencompass_ops.messages.channels import Channel, configured_channel, lark_channel, slack_channel
 from opencompass_ops.messages.collecting import (
@@ -184,7 +185,9 @@ def test_a_run_that_a_budget_stopped_says_so_first(tmp_path: Path):
     assert digest(files).kind is Kind.FAILURE
     for number, was_running in enumerate((True, False)):
         label = f"m/sums_{number}"
-        tell_limit(files, Event(BUDGET_EXCEEDED, "10 GPU-hours of user 'ann'", f"infer-{number:04}", label, was_running))
+        tell_limit(
+            files, Event(BUDGET_EXCEEDED, "10 GPU-hours of user 'ann'", f"infer-{number:04}", label, was_running)
+        )
     found = digest(files)
     assert found.kind is Kind.BUDGET
     assert found.is_bad
@@ -230,6 +233,16 @@ def test_the_link_leads_to_the_first_shard_that_failed(tmp_path: Path):
     end(files, "infer-0000")
     end(files, "infer-0002", "boom")
     assert first_failure(str(files.root)) == "infer_local/mapped/2"
+
+
+def test_a_job_that_left_no_word_is_told_with_the_last_line_that_it_printed(tmp_path: Path):
+    files = write_run(tmp_path)
+    end(files, "infer-0000", "ended with code 1")
+    part = Part({"abbr": "sums"}, 0, 0, 4, 8, "", "")
+    spec = ShardSpec("infer-0000", "infer", {"abbr": "m"}, (part,))
+    files.write(layout.shard_spec("infer-0000"), spec.to_json())
+    files.write(layout.log("infer", "m", "sums_0"), "loading\nModuleNotFoundError: No module named 'torch'\n")
+    assert "ended with code 1: ModuleNotFoundError: No module named 'torch'" in text(digest(files))
 
 
 def test_secrets_in_a_reason_are_masked(tmp_path: Path):

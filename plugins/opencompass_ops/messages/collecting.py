@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from opencompass_ops.budgets.events import summary, told
+from opencompass_ops import drive
 from opencompass_ops.clusters import attempts
 from opencompass_ops.configs.masking import mask
-from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract import codec, evidence, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedPair, PlannedShard
 from opencompass_ops.contract.records import Manifest
@@ -179,7 +180,7 @@ def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
     """
     ended = attempts.ended(files, plan.instance, plan.run_dir, shard.id)
     if ended and not ended[-1].ok:
-        return ended[-1].reason or ended[-1].state.value
+        return _why(files, shard, ended[-1])
     path = layout.result if shard.kind == EVAL else layout.prediction
     is_there = all(files.exists(layout.manifest(path(shard.model, part))) for part in shard.parts)
     return "" if ended or is_there else NEVER_RAN
@@ -188,6 +189,17 @@ def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
 def _other(lacking: tuple[Trouble, ...], problem: str) -> tuple[Trouble, ...]:
     """What is wrong where no shard has failed."""
     return lacking or (Trouble("summarize", str(mask(problem)) or "there is no summary"),)
+
+
+def _why(files: LocalFiles, shard: PlannedShard, outcome: attempts.Outcome) -> str:
+    """The outcome's reason; of a job that left no word of its own, with the last line that it printed."""
+    reason = outcome.reason or outcome.state.value
+    if evidence.read_exit(files, outcome.token) is not None:
+        return reason
+    with suppress(OSError, ValueError):
+        said = drive.log_tail(str(files.root), shard.id, lines=1).strip()
+        return f"{reason}: {said}" if said else reason
+    return reason
 
 
 def _whole(stage: Stage) -> Stage:

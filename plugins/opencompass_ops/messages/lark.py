@@ -35,8 +35,8 @@ _NEXT_STEP = {
     19001: "the bot's address is wrong; correct the connection",
     19021: "signature or clock is wrong; compare the connection's secret with the bot's, and this host's clock",
     19022: "this host's address is not in the bot's list of IP addresses; add it in the bot's settings",
-    19024: "no keyword of the bot is in the message; remove the bot's keywords, or add 'Evaluation' and 'Gate' "
-    "(Chinese: '评测' and '门禁')",
+    19024: "no keyword of the bot is in the message; remove the bot's keywords, or add those of all "
+    "titles: Evaluation, Gate, Budget (Chinese: 评测, 门禁, 预算)",
     19036: "the message is too long",
 }
 _TEMPLATES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "orange", Tone.INFO: "blue"}

@@ -83,20 +83,21 @@ def _fits(body: Mapping[str, Any]) -> bool:
 def _blocks(message: Message) -> dict[str, Any]:
     title = f"{_SIGNS[message.tone]} {message.title}"
     header = {"type": "header", "text": {"type": "plain_text", "text": message.title[:MAX_HEADER], "emoji": False}}
-    links = " | ".join(f"<{_address(url)}|{_escape(label)}>" for label, url in message.links)
-    sections = [*_joined([_line(line) for line in message.lines]), *([links] if links else [])]
+    links = [f"<{_address(url)}|{_escape(label)}>" for label, url in message.links]
+    whole = [link for link in links if len(link) <= MAX_SECTION]  # one that is cut leads nowhere
+    sections = [*_joined([_line(line) for line in message.lines], "\n"), *_joined(whole, " | ")]
     return {
         "text": _escape(title),
         "blocks": [header, *({"type": "section", "text": {"type": "mrkdwn", "text": part}} for part in sections)],
     }
 
 
-def _joined(lines: list[str]) -> list[str]:
+def _joined(lines: list[str], between: str) -> list[str]:
     """Lines in as few sections as take them; one line always fits in one."""
     sections: list[str] = []
     for line in lines:
-        if sections and len(sections[-1]) + 1 + len(line) <= MAX_SECTION:
-            sections[-1] += f"\n{line}"
+        if sections and len(sections[-1]) + len(between) + len(line) <= MAX_SECTION:
+            sections[-1] += between + line
         else:
             sections.append(line[:MAX_SECTION])
     return sections

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from opencompass_ops.budgets.events import summary, told
 from opencompass_ops import drive
+from opencompass_ops.budgets.events import summary, told
 from opencompass_ops.clusters import attempts
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.contract import codec, evidence, layout

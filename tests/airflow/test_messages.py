@@ -246,7 +246,7 @@ async def test_a_trigger_tells_that_its_job_hangs_and_goes_on(chat, tmp_path: Pa
     monkeypatch.setenv("OPENCOMPASS_OPS_HANG_MINUTES", "0.002")
     over = asyncio.Event()
 
-    async def run_job(job: Any, on_status: Any) -> Outcome:
+    async def run_job(job: Any, on_status: Any, **_: Any) -> Outcome:
         on_status(JobStatus(JobState.RUNNING))
         await over.wait()
         return Outcome("oc-a-e1", 1, JobState.SUCCEEDED)

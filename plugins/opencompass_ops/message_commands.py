@@ -105,17 +105,17 @@ def _channels(params: dict[str, Any]) -> list[Channel]:
         return configured_channel(url) if url else None
 
     def lark() -> Channel | None:
-        fields = _fields(LARK_CONNECTION)
-        if fields is None:
+        known = _fields(LARK_CONNECTION)
+        if known is None:
             return None
-        return lark_channel(LARK_CONNECTION, **{key: fields[key] for key in ("host", "password", "extra")})
+        return lark_channel(LARK_CONNECTION, **{key: known[key] for key in ("host", "password", "extra")})
 
     def slack() -> Channel | None:
-        fields = _fields(SLACK_CONNECTION)
-        if fields is None:
+        known = _fields(SLACK_CONNECTION)
+        if known is None:
             return None
-        url = slack_url(SLACK_CONNECTION, **{key: fields[key] for key in ("schema", "host", "password")})
-        return slack_channel(SLACK_CONNECTION, url, fields["extra"], proxy=str(fields["extra"].get("proxy") or ""))
+        url = slack_url(SLACK_CONNECTION, **{key: known[key] for key in ("schema", "host", "password")})
+        return slack_channel(SLACK_CONNECTION, url, known["extra"], proxy=str(known["extra"].get("proxy") or ""))
 
     found = []
     for read in (configured, lark, slack):
@@ -133,10 +133,10 @@ def _channels(params: dict[str, Any]) -> list[Channel]:
 
 
 def _fields(connection_id: str) -> dict[str, Any] | None:
-    from opencompass_ops.clusters.connections import read_fields
+    from opencompass_ops.clusters.connections import fields
 
     known = asyncio.run(stored.value(connection_id))
-    return read_fields(connection_id, known) if known else None
+    return fields(connection_id, known) if known else None
 
 
 def _seen(problem: str = "") -> Any:

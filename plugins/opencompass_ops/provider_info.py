@@ -63,6 +63,9 @@ def get_provider_info() -> dict[str, Any]:
         "description": description,
         "integrations": [{"integration-name": _INTEGRATION, "external-doc-url": "https://opencompass.org.cn"}],
         **{kind: [{"integration-name": _INTEGRATION, "python-modules": _modules(kind)}] for kind in _KINDS},
+        "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["opencompass_ops.hooks.lark"]}],
+        "connection-types": [LARK],
+        "notifications": ["opencompass_ops.notifications.lark.LarkNotifier"],
     }
 
 

@@ -19,7 +19,7 @@ from opencompass_ops.contract import codec, evidence, layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedPair, PlannedShard
 from opencompass_ops.contract.records import Manifest
-from opencompass_ops.contract.spec import EVAL, INFER
+from opencompass_ops.contract.spec import EVAL, VIZ
 from opencompass_ops.messages.digest import Digest, Gate, GateFinding, Kind, Link, ScoreLine, Stage, Trouble
 from opencompass_ops.results import metrics
 
@@ -45,7 +45,7 @@ def started(run_dir: str, seen: Circumstances) -> Digest:
     """The digest of a run that was planned just now."""
     files = LocalFiles(run_dir)
     plan = _plan(files)
-    counts = (Stage(name, (), (), len(shards)) for name, shards in _shards(plan))
+    counts = (Stage(name, (), (), len(shards)) for name, shards in plan.stages.items())
     return _digest(Kind.START, plan, seen, stages=tuple(counts))
 
 
@@ -56,7 +56,7 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
     """
     files = LocalFiles(run_dir)
     plan = _plan(files)
-    stages = tuple(_stage(files, plan, name, shards) for name, shards in _shards(plan))
+    stages = tuple(_stage(files, plan, name, shards) for name, shards in plan.stages.items())
     coverage = _of_this_launch(files, layout.COVERAGE) or {}
     pairs = list(coverage.get("pairs", []))
     lacking = tuple(Trouble(f"{pair['model']}/{pair['dataset']}", pair["reason"]) for pair in pairs if pair["reason"])
@@ -89,11 +89,11 @@ def params_of(run_dir: str) -> dict[str, Any]:
 def stage_ended(run_dir: str, seen: Circumstances, name: str) -> Digest:
     """The digest of one stage whose jobs are over; the rest of the run goes on.
 
-    :param name: ``infer`` or ``eval``.
+    :param name: ``infer``, ``eval`` or ``viz``.
     """
     files = LocalFiles(run_dir)
     plan = _plan(files)
-    stage = _stage(files, plan, name, dict(_shards(plan))[name])
+    stage = _stage(files, plan, name, plan.stages[name])
     return _digest(Kind.FAILURE if stage.failed else Kind.SUCCESS, plan, seen, stages=(stage,))
 
 
@@ -101,7 +101,7 @@ def first_failure(run_dir: str) -> str:
     """Where the first shard that failed has its log, as Airflow's page names tasks; "" when none has failed."""
     files = LocalFiles(run_dir)
     plan = _plan(files)
-    for stage, shards in _shards(plan):
+    for stage, shards in plan.stages.items():
         index: Counter[str] = Counter()
         for shard in shards:
             ended = attempts.ended(files, plan.instance, plan.run_dir, shard.id)
@@ -135,7 +135,7 @@ def hanging(run_dir: str, seen: Circumstances, shards: Sequence[str], silence: s
     :param silence: how they hang, for people.
     """
     plan = _plan(LocalFiles(run_dir))
-    known = {shard.id: shard for _, planned in _shards(plan) for shard in planned}
+    known = {shard.id: shard for shard in plan.all_shards}
     troubles = tuple(Trouble(known[shard].label, silence) for shard in shards)
     return _digest(Kind.HANG, plan, seen, troubles=troubles, seconds=_seconds(plan))
 
@@ -155,10 +155,6 @@ def _digest(kind: Kind, plan: Plan, seen: Circumstances, **told: Any) -> Digest:
 
 def _plan(files: LocalFiles) -> Plan:
     return Plan.from_json(files.read(layout.PLAN))
-
-
-def _shards(plan: Plan) -> tuple[tuple[str, tuple[PlannedShard, ...]], ...]:
-    return ((INFER, plan.shards), (EVAL, plan.evaluations))
 
 
 def _stage(files: LocalFiles, plan: Plan, name: str, shards: Iterable[PlannedShard]) -> Stage:
@@ -181,6 +177,8 @@ def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
     ended = attempts.ended(files, plan.instance, plan.run_dir, shard.id)
     if ended and not ended[-1].ok:
         return _why(files, shard, ended[-1])
+    if shard.kind == VIZ:
+        return "" if ended or drive.shard_is_done(str(files.root), shard.id) else NEVER_RAN
     path = layout.result if shard.kind == EVAL else layout.prediction
     is_there = all(files.exists(layout.manifest(path(shard.model, part))) for part in shard.parts)
     return "" if ended or is_there else NEVER_RAN

@@ -46,7 +46,7 @@ class Trouble:
 class Stage:
     """The shards of one stage that are over.
 
-    :param name: ``infer`` or ``eval``.
+    :param name: ``infer``, ``eval`` or ``viz``.
     :param succeeded: their parts, as a :class:`Trouble` has them.
     :param planned: how many there are in all.
     """

@@ -19,7 +19,9 @@ def reports(digest: Digest) -> dict[str, dict[str, Any]]:
     """The messages of a moment, in order, by what they report: ``launch``; or ``infer``, ``eval`` and ``summary``."""
     if digest.kind is Kind.START:
         return {"launch": lark.text(f"{digest.user}'s task has been launched!")}
-    found = {stage.name: _stage(stage, digest.user) for stage in digest.stages if stage.succeeded or stage.failed}
+    found = {
+        stage.name: _stage(stage, digest.user) for stage in digest.stages if stage.name in _TASKS and stage.planned
+    }
     if digest.summary:
         found["summary"] = lark.text(f"{digest.user} 的详细评测汇总已输出至 {digest.summary}")
     return found

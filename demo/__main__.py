@@ -35,18 +35,19 @@ def main() -> int:
         print("Starting Airflow (about 20 s)", flush=True)
         env, port = where.env | connections(), int(os.environ.get("PORT", "0"))
         with EmbeddedAirflow(Path(".airflow"), port=port, env=env) as airflow:
-            summary = evaluate(airflow, where, checkpoints)
+            summary, gate = evaluate(airflow, where, checkpoints)
         run_dir = where.keep(Path(summary["run_dir"]))
     files = LocalFiles(run_dir)
     plan = Plan.from_json(files.read(layout.PLAN))
     print(f"\n{summary['table']}\n\n{summary['coverage']}\n{reused(plan)}")
     learned = verdict(plan, read_scores(files, plan))
+    print(f"\n{gate['text']}\n")
     report(run_dir, learned, time.monotonic() - start)
     return 0 if all(one.ok for one in learned) else 1
 
 
-def evaluate(airflow: EmbeddedAirflow, where: Place, checkpoints: list[Path]) -> dict[str, Any]:
-    """Trigger the DAG on every checkpoint and wait; returns what ``summarize`` left as its XCom.
+def evaluate(airflow: EmbeddedAirflow, where: Place, checkpoints: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trigger the DAG on every checkpoint and wait; returns what ``summarize`` and ``gate`` left as their XComs.
 
     :raises RuntimeError: the run failed; the message names the tasks and their page.
     """
@@ -62,7 +63,12 @@ def evaluate(airflow: EmbeddedAirflow, where: Place, checkpoints: list[Path]) ->
     if airflow.rest.wait(DAG, run, on_progress, timeout=RUN_SECONDS) != "success":
         failed = ", ".join(task for task, states in seen.items() if states["failed"])
         raise RuntimeError(f"the run failed in {failed}; its logs are in {airflow.home.logs}/dag_id={DAG}/run_id={run}")
-    entry = f"dags/{DAG}/dagRuns/{run}/taskInstances/summarize/xcomEntries/summary"
+    return left(airflow, run, "summarize", "summary"), left(airflow, run, "gate", "gate")
+
+
+def left(airflow: EmbeddedAirflow, run: str, task: str, key: str) -> dict[str, Any]:
+    """The XCom of a task."""
+    entry = f"dags/{DAG}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}"
     return dict(airflow.rest.request("GET", entry)["value"])
 
 

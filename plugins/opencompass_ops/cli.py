@@ -145,7 +145,9 @@ def _drive(run_dir: Path, params: Mapping[str, Any], *, live: bool) -> int:
         reporter.end(report.headline if report.failures else "")
     for shard, why in failed.items():
         print(f"failed: {shard}: {why}", file=sys.stderr)
-    return 1 if failed or report.failures else 0
+    if failed or report.failures:
+        return 1  # as in Airflow: the gate judges whole runs
+    return gate_commands.judge(run_dir)
 
 
 def _interrupted(run_dir: Path) -> int:

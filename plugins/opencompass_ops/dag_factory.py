@@ -1,4 +1,4 @@
-"""The only file that wires tasks: plan, one mapped operator per stage and cluster kind, summarize, messages."""
+"""The only file that wires tasks: plan, one mapped operator per stage and cluster kind, summarize, gate, messages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 
 from opencompass_ops.configs.library import offered
 from opencompass_ops.notifications.callbacks import tell_end
+from opencompass_ops.operators.gate import ApproveOperator, GateOperator, PromoteOperator
 from opencompass_ops.operators.local import LocalOperator
 from opencompass_ops.operators.notify import AnnounceOperator, NotifyOperator
 from opencompass_ops.operators.plan import PlanOperator
@@ -64,6 +65,8 @@ first run. *Checkpoints* take the place of the config's one model, and each beco
 | `eval_local`, `eval_slurm` | the same for the scores |
 | `viz_local`, `viz_slurm` | only with a summarizer that only OpenCompass has: how its tables were made |
 | `summarize` | the score table, and what is missing |
+| `gate` | whether the newest checkpoint is worse than earlier ones, and on which items |
+| `approve`, `promote` | who was asked, and what became the best of its series; skipped where nothing did |
 | `announce`, `notify` | which chat was told; red when a message was not delivered, which changes nothing else |
 
 Jobs run on one kind of cluster; the tasks of the other kinds are skipped, and that is no failure. The XCom `job` of an
@@ -130,8 +133,13 @@ def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_arg
         for before in score:
             before >> tables
         [plan, *infer, *score, *tables] >> summarize
+        gate = GateOperator(task_id="gate", **ONLY_OTHERS_FAULTS)
+        with TaskGroup("promotion", prefix_group_id=False):
+            approve = ApproveOperator(task_id="approve")
+            promote = PromoteOperator(task_id="promote", **ONLY_OTHERS_FAULTS)
+        summarize >> gate >> approve >> promote
         plan >> AnnounceOperator(task_id="announce", **BESIDE).as_teardown()
-        summarize >> NotifyOperator(task_id="notify", **BESIDE).as_teardown()
+        gate >> NotifyOperator(task_id="notify", **BESIDE).as_teardown()
     return dag
 
 

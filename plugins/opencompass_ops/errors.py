@@ -14,6 +14,7 @@ OpsError
     JobInterrupted       time limit or preemption; goes on with what is missing, while progress is made
     LimitReached         a limit on time or GPU-hours stopped it or kept it from beginning; goes on with reuse
   BudgetExceeded         the run's failures are more than it may have; turns the run red
+  GateFailed             a checkpoint is worse than what it was compared with; judging again changes nothing
   UnsureError            a query failed: no evidence, no state change; asked again
     UnreachableError     the cluster could not be reached; nothing ran there
     LostError            the answer was lost on the way; what was asked may have run
@@ -83,6 +84,10 @@ class MissingParts(JobRefused):
 
 class BudgetExceeded(OpsError):
     """The run's failures are more than it may have."""
+
+
+class GateFailed(OpsError):
+    """A checkpoint is worse than what it was compared with."""
 
 
 class UnsureError(OpsError):

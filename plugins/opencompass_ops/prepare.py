@@ -28,6 +28,7 @@ from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard, Pla
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL
 from opencompass_ops.errors import ConfigError, PlanError
+from opencompass_ops.gates.policy import GatePolicy
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.judges import with_judges
@@ -178,6 +179,7 @@ class _Asked:
 
 def _asked(params: dict[str, Any], say: Say) -> _Asked:
     request = Request.from_params(params)
+    GatePolicy.from_text(request.gate, request.baseline)  # a wrong policy is found out before anything is started
     known: dict[str, ClusterConfig] = {}
     config = read_config(request, _data_folder(request.cluster or LOCAL, known))
     if request.config_verbose:

@@ -21,12 +21,19 @@ def test_the_dag_survives_airflows_serialization(dag):
     assert set(again.task_ids) == set(dag.task_ids)
 
 
-def test_the_summary_is_the_only_leaf_so_that_it_decides_the_colour_of_the_run(dag):
+def test_one_chain_ends_the_run_so_that_a_red_summary_or_gate_makes_it_red(dag):
     beside = [task for task in dag.tasks if task.is_teardown and not task.on_failure_fail_dagrun]
     assert [task.task_id for task in beside] == ["announce", "notify"]
     counting = [task for task in dag.tasks if not task.is_teardown]
     leaves = [task for task in counting if all(dag.get_task(below).is_teardown for below in task.downstream_task_ids)]
-    assert [task.task_id for task in leaves] == ["summarize"]
+    assert [task.task_id for task in leaves] == ["promote"]
+    for task, before in (("promote", "approve"), ("approve", "gate"), ("gate", "summarize")):
+        assert dag.get_task(task).upstream_task_ids == {before}
+        assert dag.get_task(task).trigger_rule.value == "all_success"
+
+
+def test_the_message_waits_for_the_gate(dag):
+    assert dag.get_task("notify").upstream_task_ids == {"gate"}
 
 
 def test_a_skipped_or_failed_kind_does_not_skip_what_follows(dag):
@@ -59,8 +66,9 @@ def test_a_kind_of_which_the_run_has_no_shards_expands_to_nothing_and_is_skipped
     assert list(expanded.values()) == [[]] * 5
 
 
-def test_the_graph_shows_seven_boxes_until_one_is_opened(dag):
-    assert set(dag.task_group.children) == {"plan", "announce", "infer", "eval", "viz", "summarize", "notify"}
+def test_the_graph_shows_nine_boxes_until_one_is_opened(dag):
+    boxes = {"plan", "announce", "infer", "eval", "viz", "summarize", "gate", "promotion", "notify"}
+    assert set(dag.task_group.children) == boxes
 
 
 def test_the_form_shows_every_parameter_that_has_an_effect_once(dag):

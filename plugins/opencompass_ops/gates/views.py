@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from opencompass_ops.gates.flips import LOST, Flip
+from opencompass_ops.gates.record import Finding, GateRecord
 from opencompass_ops.gates.table import Alarm
+from opencompass_ops.gates.verdict import FAIL
+
+SHOWN = 5
+"""Lost items of a dataset that the text shows; the file has more."""
 
 
 def alarms_table(alarms: Sequence[Alarm], series: int, checkpoints: int) -> str:
@@ -19,6 +25,91 @@ def alarms_table(alarms: Sequence[Alarm], series: int, checkpoints: int) -> str:
         return looked
     header = ("model", "shot", "task", "metric", "step", "value", "before", "at step", "p")
     return f"{_table(header, [_alarm(alarm) for alarm in alarms])}\n\n{looked}"
+
+
+def gate_text(record: GateRecord) -> str:
+    """What the gate's task prints: the one line, every comparison, what else was noticed, and lost items."""
+    blocks = [
+        record.headline,
+        comparisons_table(record.datasets),
+        "\n".join(
+            f"alert: {one.model}/{one.dataset} fell {_fall(one.since, one.reference_value, one.value)}"
+            for one in record.alerts
+        ),
+        "\n".join(f"evaluation unhealthy: {alarm.text}" for alarm in record.health),
+        "\n".join(f"note: {note}" for note in record.notes if note not in record.headline),
+        "\n\n".join(text for one in record.datasets if one.outcome == FAIL and (text := flips_text(one))),
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def comparisons_table(findings: Sequence[Finding]) -> str:
+    """One line per dataset and reference; MDE is the smallest drop that would have been found with 80 % probability."""
+    if not findings:
+        return ""
+    header = (
+        "model",
+        "dataset",
+        "outcome",
+        "score",
+        "against",
+        "its score",
+        "difference, 95 %",
+        "allowed",
+        "MDE",
+        "p",
+        "lost",
+        "gained",
+        "n",
+        "test",
+    )
+    return _table(header, [_finding(one) for one in findings])
+
+
+def flips_text(one: Finding) -> str:
+    """The first items that were lost, each with what both checkpoints answered."""
+    lost = [flip for flip in one.flips if flip.change == LOST][:SHOWN]
+    if not lost:
+        return ""
+    return "\n".join(
+        [f"{one.model}/{one.dataset} lost {one.lost} items, for instance:", *(_flip(flip) for flip in lost)]
+    )
+
+
+def _finding(one: Finding) -> tuple[str, ...]:
+    role = f"{one.reference} ({', '.join(one.kinds)})" if one.kinds else one.reference
+    interval = f"{one.difference:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+    outcome = one.outcome if one.counts else f"({one.outcome})"
+    numbers = (
+        f"{one.allowed:.2f}",
+        f"{one.mde:.2f}",
+        f"{one.adjusted:.2g}",
+        str(one.lost),
+        str(one.gained),
+        str(one.n),
+    )
+    return (
+        one.model,
+        one.dataset,
+        outcome,
+        f"{one.value:.2f}",
+        role,
+        f"{one.reference_value:.2f}",
+        interval,
+        *numbers,
+        one.method,
+    )
+
+
+def _flip(flip: Flip) -> str:
+    said = (("asked", flip.prompt), ("before", flip.reference_answer), ("now", flip.answer), ("expected", flip.gold))
+    return "\n".join(
+        [f"  item {flip.idx} {flip.row}".rstrip(), *(f"    {name}: {text}" for name, text in said if text)]
+    )
+
+
+def _fall(since: int, before: float, value: float) -> str:
+    return f"at step {since}: {before:.4g} before, {value:.4g} now"
 
 
 def _alarm(alarm: Alarm) -> tuple[str, ...]:

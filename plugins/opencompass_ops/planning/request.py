@@ -83,6 +83,8 @@ class Request:
     dump_eval_details: bool = True
     dump_res_length: bool = False
     series: str | None = None
+    gate: str | None = None
+    baseline: str | None = None
     station_path: str | None = None
     station_overwrite: bool = False
     lark: bool = False

@@ -122,6 +122,23 @@ CONDUCT = (
         expected="letters, digits, '_' and '-'",
     ),
     Parameter(
+        "gate",
+        "string",
+        "Gate",
+        "Compare the newest checkpoint with the earlier ones: report (tell, change nothing), enforce (a drop fails the "
+        "run), off, or settings as a JSON object; docs/gates.md. Empty: report.",
+        HOW,
+        flags=("--gate",),
+    ),
+    Parameter(
+        "baseline",
+        "string",
+        "Baseline",
+        "Compare with this one too: a model's name in the tables, or a run directory.",
+        HOW,
+        flags=("--baseline",),
+    ),
+    Parameter(
         "station_path",
         "string",
         "Results station",

@@ -1,0 +1,111 @@
+"""The gate of a run, and the promotion of its checkpoint; all but the wiring is free of Airflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Asset, AssetAlias, BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PROMOTED = AssetAlias("opencompass_promoted")
+"""Every promotion's event hangs on it, beside the asset of its series."""
+
+XCOM_CHARACTERS = 6000
+"""Airflow keeps XComs in its metadata database; the whole text stands in the log."""
+
+PROMOTION_KEY = "promotion"
+"""XCom of the gate: which checkpoint should be promoted, None for none."""
+
+
+def best_of(series: str) -> Asset:
+    """The asset whose events are the promotions of a series; a DAG with it as schedule runs after each."""
+    return Asset(name=f"opencompass_best_{series}", uri=f"checkpoint://{series}/best")
+
+
+class GateOperator(BaseOperator):
+    """Compare the run's newest checkpoint with its references; a failed gate is a failed task.
+
+    The comparison stands in the log, in ``summary/gate.json`` and, small, in the XCom ``gate``.
+
+    :param plan_task: id of the task that planned.
+    """
+
+    def __init__(self, *, plan_task: str = "plan", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan_task = plan_task
+
+    def execute(self, context: Context) -> None:
+        """Judge, write, print; then raise when the gate failed and is to be enforced.
+
+        :raises GateFailed: names the datasets.
+        """
+        from opencompass_ops.errors import GateFailed
+        from opencompass_ops.gates.views import gate_text
+        from opencompass_ops.gating import gate
+        from opencompass_ops.hooks.results import results_url
+
+        ti = context["ti"]
+        planned = ti.xcom_pull(task_ids=self.plan_task)
+        if planned["dry_run"]:
+            self.log.info("dry run: there is nothing to judge")
+            return
+        record = gate(planned["run_dir"], database_url=results_url())
+        text = gate_text(record)
+        self.log.info("%s", text)
+        small = {"outcome": record.outcome, "headline": record.headline[:2000], "text": text[:XCOM_CHARACTERS]}
+        ti.xcom_push(key="gate", value=small)
+        ti.xcom_push(key=PROMOTION_KEY, value=vars(record.promotion) if record.promotion else None)
+        if record.is_red:
+            raise GateFailed(record.headline)
+
+
+class ApproveOperator(ApprovalOperator):
+    """Ask a person whether the checkpoint is promoted, where the policy wants that; skipped when nothing is to be.
+
+    :param gate_task: id of the task that judged.
+    """
+
+    def __init__(self, *, gate_task: str = "gate", subject: str = "Promote the checkpoint?", **kwargs: Any) -> None:
+        super().__init__(subject=subject, **kwargs)
+        self.gate_task = gate_task
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the answer; pass at once when nobody has to be asked.
+
+        :raises AirflowSkipException: the gate promotes nothing.
+        """
+        promotion = context["ti"].xcom_pull(task_ids=self.gate_task, key=PROMOTION_KEY)
+        if not promotion:
+            raise AirflowSkipException("nothing is to be promoted")
+        if not promotion["approval"]:
+            self.log.info("promotion of %s needs no approval", promotion["model"])
+            return None
+        self.subject = f"Promote {promotion['model']}?"
+        self.body = (
+            f"**{promotion['model']}** (step {promotion['step']}) would become the best checkpoint of series "
+            f"**{promotion['series']}**.\n\n{context['ti'].xcom_pull(task_ids=self.gate_task, key='gate')['headline']}"
+        )
+        return super().execute(context)
+
+
+class PromoteOperator(BaseOperator):
+    """Tell Airflow that a series has a new best checkpoint: an event of the asset ``checkpoint://SERIES/best``.
+
+    :param gate_task: id of the task that judged.
+    """
+
+    def __init__(self, *, gate_task: str = "gate", **kwargs: Any) -> None:
+        super().__init__(outlets=[PROMOTED], **kwargs)
+        self.gate_task = gate_task
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Emit the event; it carries model, step, weights and run directory."""
+        promotion = context["ti"].xcom_pull(task_ids=self.gate_task, key=PROMOTION_KEY)
+        asset = best_of(promotion["series"])
+        context["outlet_events"][PROMOTED].add(asset, extra=promotion)
+        self.log.info("%s is the best of %s: %s", promotion["model"], promotion["series"], asset.uri)
+        return dict(promotion)

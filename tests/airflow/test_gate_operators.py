@@ -1,0 +1,121 @@
+"""Gate, approval and promotion as Airflow runs them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+PROMOTION = {"series": "tiny", "model": "tiny-step-200", "step": 200, "weights_id": "w", "approval": True}
+
+
+class Task:
+    """The part of a task instance that the operators use."""
+
+    def __init__(self, **xcoms):
+        self.xcoms, self.id = xcoms, "ti"
+
+    def xcom_pull(self, task_ids, key="return_value"):
+        return self.xcoms.get(f"{task_ids}_{key}")
+
+    def xcom_push(self, key, value):
+        self.xcoms[f"pushed_{key}"] = value
+
+
+def context(**xcoms):
+    task = Task(**xcoms)
+    return {"ti": task, "task_instance": task}
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """The gate's verdict, as the operator gets it."""
+    from opencompass_ops.gates.record import GateRecord, Promotion
+
+    def set_verdict(outcome, mode="enforce", promotion=False):
+        record = GateRecord(outcome, mode, promotion=Promotion(**PROMOTION) if promotion else None)
+        monkeypatch.setattr("opencompass_ops.gating.gate", lambda run_dir, database_url: record)
+        monkeypatch.setattr("opencompass_ops.hooks.results.results_url", lambda: "sqlite://")
+
+    return set_verdict
+
+
+def execute_gate(dry_run=False):
+    from opencompass_ops.operators.gate import GateOperator
+
+    planned = context(plan_return_value={"run_dir": "/runs/1", "dry_run": dry_run})
+    GateOperator(task_id="gate").execute(planned)
+    return planned["ti"].xcoms
+
+
+def test_a_failed_gate_that_is_enforced_fails_its_task_and_is_not_tried_again(judged):
+    from opencompass_ops.dag_factory import ONLY_OTHERS_FAULTS
+    from opencompass_ops.errors import GateFailed
+
+    judged("fail")
+    with pytest.raises(GateFailed) as failed:
+        execute_gate()
+    decision = ONLY_OTHERS_FAULTS["retry_policy"].evaluate(failed.value, 1, 3)
+    assert decision.action.value == "fail"
+
+
+@pytest.mark.parametrize(("outcome", "mode"), [("fail", "report"), ("inconclusive", "enforce"), ("skipped", "enforce")])
+def test_what_is_no_enforced_failure_is_green_and_told(judged, outcome, mode):
+    judged(outcome, mode)
+    left = execute_gate()
+    assert left["pushed_gate"]["outcome"] == outcome
+    assert left["pushed_promotion"] is None
+
+
+def test_a_dry_run_is_not_judged():
+    assert "pushed_gate" not in execute_gate(dry_run=True)
+
+
+def test_a_checkpoint_to_promote_is_handed_on(judged):
+    judged("pass", promotion=True)
+    assert execute_gate()["pushed_promotion"] == PROMOTION
+
+
+def test_nothing_to_promote_skips_the_approval_and_what_follows():
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from opencompass_ops.operators.gate import ApproveOperator
+
+    with pytest.raises(AirflowSkipException):
+        ApproveOperator(task_id="approve").execute(context())
+
+
+def test_without_approval_nobody_is_asked():
+    from opencompass_ops.operators.gate import ApproveOperator
+
+    ApproveOperator(task_id="approve").execute(context(gate_promotion={**PROMOTION, "approval": False}))
+
+
+def test_a_person_is_asked_by_airflows_own_means_and_told_which_checkpoint_it_is(monkeypatch):
+    from airflow.sdk.exceptions import TaskAwaitingInput
+
+    from opencompass_ops.operators.gate import ApproveOperator
+
+    asked = {}
+    monkeypatch.setattr(
+        "airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **said: asked.update(said)
+    )
+    with pytest.raises(TaskAwaitingInput):
+        ApproveOperator(task_id="approve").execute(
+            context(gate_promotion=PROMOTION, gate_gate={"headline": "gate pass: 2 of 2 comparisons passed"})
+        )
+    assert asked["subject"] == "Promote tiny-step-200?"
+    assert "2 of 2 comparisons" in asked["body"]
+    assert asked["options"] == ["Approve", "Reject"]
+
+
+def test_a_promotion_is_an_event_of_the_assets_of_its_series():
+    from opencompass_ops.operators.gate import PROMOTED, PromoteOperator
+
+    events = []
+    accessor = SimpleNamespace(add=lambda asset, extra: events.append((asset.uri, extra)))
+    place = context(gate_promotion=PROMOTION) | {"outlet_events": {PROMOTED: accessor}}
+    assert PromoteOperator(task_id="promote").execute(place) == PROMOTION
+    assert events == [("checkpoint://tiny/best", PROMOTION)]

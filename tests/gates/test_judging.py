@@ -1,0 +1,210 @@
+"""A run before its gate, with scores and samples in a real database."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from opencompass_ops.contract import layout
+from opencompass_ops.contract.records import Manifest
+from opencompass_ops.errors import InputError
+from opencompass_ops.gates.judging import compare_named, judge_run
+from opencompass_ops.gates.policy import ENFORCE, GatePolicy
+from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED
+from opencompass_ops.gates.views import gate_text
+from opencompass_ops.results.rows import PairRows, RunRow, SampleRow, ScoreRow
+from opencompass_ops.results.store import Store
+
+N = 1000
+
+
+class Lab:
+    """Evaluations of one dataset, written as the scorer and the ingest would."""
+
+    def __init__(self, root):
+        self.root, self.store = root, Store.open(f"sqlite:///{root}/results.db")
+
+    def run(
+        self, step, correct, *, dataset="sum", series="tiny", model=None, health=None, samples=True, metric="accuracy"
+    ):
+        model = model or f"{series}-step-{step}"
+        folder = self.root / f"run-{model}-{dataset}"
+        path = folder / layout.result(model, dataset)
+        path.parent.mkdir(parents=True)
+        value = 100 * sum(correct) / len(correct)
+        details = {str(at): {"prompt": f"{'example ' * 40}question {at}"} for at in range(len(correct))}
+        path.write_text(json.dumps({metric: value, "details": details}))
+        lines = [{"idx": at, "prediction": f"{model} says {at}", "reference": "gold"} for at in range(len(correct))]
+        path.with_suffix(".samples.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        found = {"health": {"items": len(correct), **(health or {})}}
+        manifest = Manifest("f", "s", model, dataset, "", "t", 0, 1, 1, 1, "f", "p", details=found)
+        path.with_name(f"{dataset}.manifest.json").write_text(manifest.to_json())
+        fingerprint = f"evaluation-{model}-{dataset}"
+        when = f"2026-11-21T12:00:{len(list(self.root.iterdir())):02d}+00:00"
+        row = ScoreRow(
+            str(folder), model, dataset, metric, value, 1.5, len(correct), "41174c", "gen", step, fingerprint,
+            f"w-{model}", str(path), when, series,
+        )  # fmt: skip
+        scored = [SampleRow(fingerprint, at, "", bool(one), float(one)) for at, one in enumerate(correct)]
+        run = RunRow(str(folder), "20261121_120000", "c", "c", "all", "complete", 1, 1, "", when)
+        self.store.record_run(run, [PairRows(model, dataset, (), (row,), tuple(scored) if samples else ())])
+        return str(folder)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    made = Lab(tmp_path)
+    yield made
+    made.store.close()
+
+
+def right(share, lost=0.0, gained=0.0, n=N, seed=1):
+    """Items with this share right, of which some are lost and some of the others gained."""
+    rng = random.Random(seed)
+    base = [at < share * n for at in range(n)]
+    return [(one and rng.random() >= lost) or (not one and rng.random() < gained) for one in base]
+
+
+def test_a_clear_drop_fails_names_the_dataset_and_shows_the_items(lab):
+    lab.run(100, right(0.6))
+    run = lab.run(200, right(0.6, lost=0.2))
+    record = judge_run(lab.store, run, GatePolicy(mode=ENFORCE))
+    assert record.outcome == FAIL
+    assert record.is_red
+    assert "tiny-step-200/sum" in record.headline
+    only = record.datasets[0]
+    assert only.kinds == ("previous", "best")
+    assert only.lost == pytest.approx(120, abs=30)
+    flip = only.flips[0]
+    assert (flip.change, flip.gold) == ("lost", "gold")
+    assert flip.answer == f"tiny-step-200 says {flip.idx}"
+    assert flip.reference_answer == f"tiny-step-100 says {flip.idx}"
+    assert flip.prompt.endswith(f"question {flip.idx}")
+    text = gate_text(record)
+    assert "MDE" in text
+    assert flip.answer in text
+
+
+def test_a_report_of_the_same_drop_turns_nothing_red(lab):
+    lab.run(100, right(0.6))
+    record = judge_run(lab.store, lab.run(200, right(0.6, lost=0.2)), GatePolicy())
+    assert record.outcome == FAIL
+    assert not record.is_red
+
+
+def test_the_first_checkpoint_has_nothing_to_be_compared_with_and_that_is_never_red(lab):
+    record = judge_run(lab.store, lab.run(100, right(0.6)), GatePolicy(mode=ENFORCE))
+    assert record.outcome == SKIPPED
+    assert not record.is_red
+    assert "no earlier checkpoint" in record.headline
+
+
+def test_a_checkpoint_that_is_as_good_passes_on_many_items_and_is_undecided_on_few(lab):
+    lab.run(100, right(0.6, n=9000))
+    assert judge_run(lab.store, lab.run(200, right(0.6, 0.01, 0.02, n=9000)), GatePolicy()).outcome == PASS
+    lab.run(100, right(0.6, n=40), dataset="few")
+    record = judge_run(lab.store, lab.run(200, right(0.6, n=40), dataset="few"), GatePolicy())
+    assert record.outcome == INCONCLUSIVE
+    assert record.datasets[0].mde > 1
+    assert record.datasets[0].needed > 40
+
+
+def test_baseline_previous_and_best_are_told_apart(lab):
+    lab.run(None, right(0.9), model="mother", series="mother")
+    lab.run(100, right(0.8))
+    lab.run(200, right(0.5))
+    run = lab.run(300, right(0.5))
+    record = judge_run(lab.store, run, GatePolicy(baseline="mother"))
+    kinds = {one.kinds: (one.reference, one.outcome) for one in record.datasets}
+    assert kinds[("baseline",)] == ("mother", FAIL)
+    assert kinds[("best",)] == ("tiny-step-100", FAIL)
+    assert kinds[("previous",)][0] == "tiny-step-200"
+    only = judge_run(lab.store, run, GatePolicy(baseline="mother", against=("previous",)))
+    assert [one.reference for one in only.datasets] == ["tiny-step-200"]
+
+
+def test_a_baseline_that_was_never_evaluated_is_said(lab):
+    record = judge_run(lab.store, lab.run(100, right(0.5)), GatePolicy(baseline="nobody"))
+    assert "'nobody'" in " ".join(record.notes)
+    assert record.outcome == SKIPPED
+
+
+def test_later_checkpoints_are_no_reference_of_earlier_ones(lab):
+    lab.run(300, right(0.9))
+    assert judge_run(lab.store, lab.run(200, right(0.5)), GatePolicy()).outcome == SKIPPED
+
+
+def test_the_allowed_drop_is_that_of_the_dataset(lab):
+    lab.run(100, right(0.6))
+    run = lab.run(200, right(0.6, lost=0.1))
+    assert judge_run(lab.store, run, GatePolicy(thresholds={"sum": 20.0})).outcome == PASS
+    assert judge_run(lab.store, run, GatePolicy(datasets=("other",))).outcome == SKIPPED
+
+
+def test_broken_answers_are_an_alarm_of_their_own_and_no_regression(lab):
+    lab.run(100, right(0.6), health={"empty_predictions": 2})
+    run = lab.run(200, right(0.6, lost=0.3), health={"empty_predictions": 300, "truncated": 10})
+    record = judge_run(lab.store, run, GatePolicy(mode=ENFORCE))
+    assert record.outcome == INCONCLUSIVE
+    assert not record.is_red
+    assert [(alarm.sign, alarm.items, alarm.before) for alarm in record.health] == [("empty_predictions", 300, 0.002)]
+    assert "unhealthy" in record.datasets[0].reason
+    assert "300 empty predictions" in gate_text(record)
+
+
+def test_prompts_that_were_always_cut_do_not_excuse_a_drop(lab):
+    lab.run(100, right(0.6), health={"truncated": 400})
+    record = judge_run(lab.store, lab.run(200, right(0.6, lost=0.3), health={"truncated": 400}), GatePolicy())
+    assert record.outcome == FAIL
+    assert record.health
+
+
+def test_without_items_the_standard_errors_are_compared(lab):
+    lab.run(100, right(0.6), samples=False)
+    record = judge_run(lab.store, lab.run(200, right(0.4), samples=False), GatePolicy())
+    assert (record.outcome, record.datasets[0].method) == (FAIL, "unpaired")
+
+
+def test_a_series_that_fell_is_an_alert_beside_the_gate(lab):
+    for step in range(1, 6):
+        lab.run(step, right(0.6))
+    record = judge_run(lab.store, lab.run(6, right(0.45)), GatePolicy())
+    assert [(alert.dataset, alert.since, alert.reference_step) for alert in record.alerts] == [("sum", 6, 5)]
+
+
+def test_only_the_best_that_passes_is_promoted(lab):
+    policy = GatePolicy(promote="better", approval=True)
+    first = judge_run(lab.store, lab.run(100, right(0.6, n=9000)), policy)
+    assert first.promotion is not None
+    assert (first.promotion.model, first.promotion.approval) == ("tiny-step-100", True)
+    assert judge_run(lab.store, lab.run(200, right(0.597, n=9000)), policy).promotion is None
+    assert judge_run(lab.store, lab.run(300, right(0.7, n=9000)), policy).promotion is not None
+    assert judge_run(lab.store, lab.run(400, right(0.7, n=9000)), GatePolicy()).promotion is None
+
+
+def test_two_names_are_compared_on_what_they_share(lab):
+    lab.run(100, right(0.6))
+    lab.run(200, right(0.6, lost=0.2))
+    record = compare_named(lab.store, "tiny-step-100", "tiny-step-200", GatePolicy())
+    assert record.outcome == FAIL
+    assert compare_named(lab.store, "tiny-step-200", "tiny-step-100", GatePolicy()).outcome == PASS
+
+
+def test_names_that_cannot_be_compared_are_refused_with_the_reason(lab):
+    folder = lab.run(100, right(0.6))
+    lab.run(200, right(0.6), dataset="other")
+    with pytest.raises(InputError, match="no scores of any dataset"):
+        compare_named(lab.store, folder, "tiny-step-200", GatePolicy())
+    with pytest.raises(InputError, match="no evaluated model"):
+        compare_named(lab.store, "nobody", "tiny-step-200", GatePolicy())
+
+
+def test_the_record_is_one_json_object_that_messages_can_read(lab):
+    lab.run(100, right(0.6))
+    body = json.loads(judge_run(lab.store, lab.run(200, right(0.3)), GatePolicy()).to_json())
+    assert body["outcome"] == FAIL
+    entry = body["datasets"][0]
+    needed = {"model", "dataset", "outcome", "value", "reference_value", "reference", "p_value"}
+    assert needed <= entry.keys()

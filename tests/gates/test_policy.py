@@ -21,6 +21,11 @@ def test_a_mode_or_a_json_object_says_the_policy():
     assert GatePolicy.from_text(text).allowed("other") == 1.0
 
 
+def test_settings_are_meant_unless_they_say_otherwise():
+    assert GatePolicy.from_values({"max_drop": 2}).mode == "enforce"
+    assert GatePolicy.from_values({"mode": "report", "max_drop": 2}).mode == "report"
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

@@ -52,12 +52,12 @@ class GatePolicy:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], where: str = "gate") -> GatePolicy:
-        """From a plain mapping, e.g. the section ``gate`` of a series.
+        """From a plain mapping, e.g. the section ``gate`` of a series; whoever writes settings means them: ``enforce``.
 
         :param where: named in errors.
         :raises InputError: says which key is wrong, with its value, and what would be right.
         """
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"mode": ENFORCE}
         for key, value in values.items():
             if key not in _READERS:
                 raise InputError(f"{where}: there is no setting {key!r}; {nearest(str(key), tuple(_READERS))}")

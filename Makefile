@@ -21,7 +21,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install image compose-env opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners airflow check test soak lint format clean bench-detector
+.PHONY: help install image compose-env opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners record-costs airflow check test soak lint format clean bench-detector
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -76,6 +76,9 @@ bench-partitioners: install ## simulate whole runs with each partitioner, into d
 
 bench-detector: install ## false alarms, power and real alarms of the detector, into docs/gates.md (SCORES=FILE.csv)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.detector --scores $(SCORES) --write docs/gates.md
+
+record-costs: install ## record what work takes on this processor, for bench-partitioners (DATA=folder with BBH, gsm8k, humaneval)
+	@$(BIN)/python -m benchmarks.recording --data $(DATA)
 
 airflow: install ## start Airflow with its web page on loopback (PORT=8080), until Ctrl-C
 	@$(BIN)/python -m scripts.airflow --port $(PORT)

@@ -1,20 +1,22 @@
 """Makespan of whole runs beside what nobody could undercut: Size, NumWorker, and Cost before and after it has learned.
 
-``make bench-partitioners``; see README.md here. Simulated: no GPU and no cluster is used, and the same figures come out
-everywhere. It is no test: nothing fails because a figure is bad.
+``make bench-partitioners``; see README.md here. Simulated, over costs that were recorded and over generated ones: no
+GPU and no cluster is used, and the figures are the same everywhere. It is no test: nothing fails because one is bad.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from benchmarks.shards.report import put
-from benchmarks.simulated.clock import Job, Ran, lower_bound, run, work_of
+from benchmarks.simulated import recorded
+from benchmarks.simulated.clock import Costs, Job, Ran, lower_bound, run, work_of
+from benchmarks.simulated.recorded import RecordedTruth, Recording
 from benchmarks.simulated.truth import Dataset, Model, Truth, datasets
 from opencompass_ops.planning.costs import CostModel, Measured, learn
 from opencompass_ops.planning.packing import Cost
@@ -56,12 +58,35 @@ SETTINGS = (
 )
 
 
+@dataclass(frozen=True)
+class RecordedSetting:
+    """Whole runs over recorded costs.
+
+    :param series: of which one checkpoint each is evaluated.
+    """
+
+    name: str
+    series: tuple[str, ...]
+    workers: int
+
+
+RECORDED = (
+    RecordedSetting("one large checkpoint, 29 datasets, 4 at once", ("large",), 4),
+    RecordedSetting("one large checkpoint, 8 at once", ("large",), 8),
+    RecordedSetting("one large checkpoint, 32 at once", ("large",), 32),
+    RecordedSetting("one small checkpoint, 8 at once", ("small",), 8),
+    RecordedSetting("a small, a middle and a large one, 8 at once", ("small", "middle", "large"), 8),
+    RecordedSetting("a small, a middle and a large one, 16 at once", ("small", "middle", "large"), 16),
+)
+_WAYS = ("Size 40000", "NumWorker", "Cost, nothing learned", "Cost, 1 run", f"Cost, {LEARNED} runs")
+
+
 def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="put the table into this document, between its marks")
     arguments = parser.parse_args()
-    text = table(SETTINGS, WORLDS)
+    text = f"{recorded_table(RECORDED, recorded.read())}\n{table(SETTINGS, WORLDS)}"
     print(text)
     if arguments.write:
         put(arguments.write, text, MARKS)
@@ -70,13 +95,24 @@ def main() -> int:
 
 def table(settings: Sequence[Setting], worlds: int) -> str:
     """Mean makespan over the lower bound, and the worst of all worlds; in parentheses the mean number of jobs."""
-    ways = ["Size 40000", "NumWorker", "Cost, nothing learned", "Cost, 1 run", f"Cost, {LEARNED} runs"]
-    lines = [f"Makespan / lower bound, mean of {worlds} generated worlds, worst of them; in parentheses jobs.", ""]
-    lines += ["|  | " + " | ".join(ways) + " |", "| --- |" + " ---: |" * len(ways)]
-    for setting in settings:
-        measured = [compared(setting, seed) for seed in range(worlds)]
-        cells = [_cell([each[way] for each in measured]) for way in range(len(ways))]
-        lines.append(f"| {setting.name} | " + " | ".join(cells) + " |")
+    head = f"Generated costs: makespan / lower bound, mean of {worlds} worlds, worst of them; in parentheses jobs."
+    return _table(head, {each.name: [compared(each, seed) for seed in range(worlds)] for each in settings})
+
+
+def recorded_table(settings: Sequence[RecordedSetting], recording: Recording) -> str:
+    """The same over recorded costs: each checkpoint in turn is evaluated once the others are known."""
+    head = (
+        f"Recorded costs ({recording.made}; {recording.processor}): makespan / lower bound, mean of the checkpoints, "
+        "worst of them; in parentheses jobs."
+    )
+    return _table(head, {each.name: compared_recorded(each, recording) for each in settings})
+
+
+def _table(head: str, measured: Mapping[str, Sequence[Sequence[tuple[float, int]]]]) -> str:
+    lines = [head, "", "|  | " + " | ".join(_WAYS) + " |", "| --- |" + " ---: |" * len(_WAYS)]
+    for name, each in measured.items():
+        cells = [_cell([one[way] for one in each]) for way in range(len(_WAYS))]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -91,12 +127,33 @@ def compared(setting: Setting, seed: int) -> list[tuple[float, int]]:
     seen: list[Ran] = []
     for number in range(LEARNED):
         seen.append(_ran(setting, seed, number, data, by_cost(learned(seen))))
-    plans = [by_partitioner(Size(40_000)), by_partitioner(NumWorker(setting.workers))]
-    plans += [by_cost(learned(seen[:runs])) for runs in (0, 1, LEARNED)]
     truth, models = Truth(seed, LEARNED), setting.models(LEARNED)
+    return _beside_bound(truth, models, data, setting.workers, seen)
+
+
+def compared_recorded(setting: RecordedSetting, recording: Recording) -> list[list[tuple[float, int]]]:
+    """The same of each checkpoint, with the others of its series as what was seen before."""
+    truth, data = RecordedTruth(recording), recorded.datasets(recording)
+    series = [recorded.checkpoints(recording, name) for name in setting.series]
+    found = []
+    for judged in range(LEARNED + 1):
+        seen: list[Ran] = []
+        for number in (each for each in range(LEARNED + 1) if each != judged):
+            models = [each[number] for each in series]
+            jobs = by_cost(learned(seen))(models, data, setting.workers)
+            seen.append(run(truth, jobs, models, data, setting.workers))
+        found.append(_beside_bound(truth, [each[judged] for each in series], data, setting.workers, seen))
+    return found
+
+
+def _beside_bound(
+    truth: Costs, models: Sequence[Model], data: Sequence[Dataset], workers: int, seen: Sequence[Ran]
+) -> list[tuple[float, int]]:
+    plans = [by_partitioner(Size(40_000)), by_partitioner(NumWorker(workers))]
+    plans += [by_cost(learned(seen[:runs])) for runs in (0, 1, LEARNED)]
     work = sum(truth.row_seconds(model, dataset) * dataset.rows for model in models for dataset in data)
-    bound = lower_bound(work, {model.name: truth.load_seconds(model) for model in models}, setting.workers)
-    runs = [_ran(setting, seed, LEARNED, data, plan) for plan in plans]
+    bound = lower_bound(work, {model.name: truth.load_seconds(model) for model in models}, workers)
+    runs = [run(truth, plan(models, data, workers), models, data, workers) for plan in plans]
     return [(each.makespan / bound, each.jobs) for each in runs]
 
 

@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|viz|probe|checkpoints``; the arguments are the same on every cluster."""
+"""``python -m inference infer|eval|viz|probe|checkpoints|repeats``; the arguments are the same on every cluster."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def main(argv: Sequence[str]) -> int:
         from inference.checkpoints import main_checkpoints
 
         return main_checkpoints()
+    if arguments.command == "repeats":
+        from inference.repeats import main_repeats
+
+        return main_repeats()
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
     guard_stdin()
@@ -62,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
             )
     commands.add_parser("probe", help="look at data and weights before anything is planned; on stdin and stdout")
     commands.add_parser("checkpoints", help="look at what a training run has written; on stdin and stdout")
+    commands.add_parser("repeats", help="look through answers for repetition; on stdin and stdout")
     return parser
 
 

@@ -21,6 +21,7 @@ from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.drive import build_request, job_for
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.prepare import load_cluster
+from repeat_cases import write_tokenizer
 from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -137,6 +138,18 @@ def test_the_station_of_the_config_holds_where_the_request_names_none(world: Sma
     assert (world.folder / "ours" / "sums" / "tiny.json").is_file()
     with pytest.raises(ConfigError, match="station_path is 3; write a folder's path"):
         world.prepare(world.config(None, ("datasets = ", "station_path = 3\ndatasets = ")))
+
+
+def test_answers_that_repeat_themselves_are_reported_on_request_also_of_a_run_that_exists(world: SmallWorld):
+    write_tokenizer(world.folder / "words")
+    config = world.config(None, ("max_out_len=4", "max_out_len=4, tokenizer_path='words'"))
+    first, report = world.evaluate(config)
+    assert not any("repetition" in note for note in report.notes)
+    _, report = world.evaluate(config, mode="viz", reuse=first.run_dir.name, analysis_repeat=True)
+    assert report.failures == ()
+    assert any(note.startswith("repetition in sums: 120 answers of 1 tokens") for note in report.notes), report.notes
+    (path,) = [path for path in report.files if "repeat_analysis" in path]
+    assert json.loads(LocalFiles(first.run_dir).read(path))["summary"]["num_samples"] == 120
 
 
 def test_a_checkpoint_and_a_file_of_rows_are_evaluated_without_any_config(

@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
+from typing import Protocol
 
-from benchmarks.simulated.truth import Dataset, Model, Truth
+from benchmarks.simulated.truth import Dataset, Model
 from opencompass_ops.planning.costs import Measured, Work
 from opencompass_ops.planning.partition import Piece, row_cost
 
 Job = tuple[str, tuple[Piece, ...]]
 """Name of the model, and the parts."""
+
+
+class Costs(Protocol):
+    """What everything takes: generated, or recorded."""
+
+    def row_seconds(self, model: Model, dataset: Dataset) -> float:
+        """Of one row, on average over the dataset."""
+        ...
+
+    def part_seconds(self, model: Model, dataset: Dataset, start: int, stop: int) -> float:
+        """Of rows ``start`` to ``stop`` (exclusive)."""
+        ...
+
+    def load_seconds(self, model: Model) -> float:
+        """Of one load."""
+        ...
+
+    def node(self, job: object) -> float:
+        """What the node makes of a job's time."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +57,7 @@ def work_of(model: Model, dataset: Dataset | None = None) -> Work:
     return Work("native", model.device, 1, model.weights_bytes, dataset.abbr, row_cost(dataset.config))
 
 
-def run(truth: Truth, jobs: Sequence[Job], models: Sequence[Model], data: Sequence[Dataset], workers: int) -> Ran:
+def run(truth: Costs, jobs: Sequence[Job], models: Sequence[Model], data: Sequence[Dataset], workers: int) -> Ran:
     """Give each job to the first worker that is free, in their order."""
     by_name = {model.name: model for model in models}
     datasets = {dataset.abbr: dataset for dataset in data}

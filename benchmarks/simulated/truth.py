@@ -1,4 +1,4 @@
-"""What work takes in the simulation: generated with a fixed seed, because no real history is large enough yet.
+"""What work takes in the generated part of the simulation, with a fixed seed.
 
 A row of a dataset takes OpenCompass's row cost times the model's size, times what nobody can know beforehand, all
 lognormal: how far the dataset is from its row cost (sigma 0.8: answers of 20 or of 600 tokens), how it gets on with

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.shell import Answer, run_to_end
@@ -24,36 +25,52 @@ def probe(request: ProbeRequest, cluster: ClusterConfig) -> ProbeReport:
     :raises UnsureError: the login node could not be asked.
     """
     cluster = cluster.for_probe(request.engine)
-    on_login = cluster.probe_on == "login"
-    where = f"the login node of cluster {cluster.name!r}" if on_login else "this host"
-    ended = run_to_end(_on_login(request, cluster)) if on_login else _here(request, cluster)
-    if ended.returncode != 0:
-        tail = "\n".join((ended.stdout + ended.stderr).decode(errors="replace").splitlines()[-15:]) or "nothing"
-        raise PlanError(f"the probe on {where} ended with {ended.returncode}; {_hint(cluster)}; it says:\n{tail}")
-    try:
-        return ProbeReport.from_json(ended.stdout)
-    except codec.SchemaError as error:
-        raise PlanError(f"the probe on {where} left no readable report ({error}); {_hint(cluster)}") from error
-
-
-def _here(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
-    # Only local jobs share this host's Python with the probe; it needs nothing but the standard library.
+    # The probe needs nothing but the standard library, which this host's Python has where jobs run elsewhere.
     is_ours = cluster.kind == "local" or request.engine == OPENCOMPASS
     here = cluster if is_ours else ClusterConfig(cluster.name, env=cluster.env)
-    argv = [here.interpreter, "-m", "inference", "probe"]
-    question = request.to_json().encode()
+    told = ask("probe", request.to_json().encode(), cluster, here)
+    try:
+        return ProbeReport.from_json(told)
+    except codec.SchemaError as error:
+        raise PlanError(
+            f"the probe on {_where(cluster)} left no readable report ({error}); {_hint(cluster)}"
+        ) from error
+
+
+def ask(command: str, question: bytes, cluster: ClusterConfig, here: ClusterConfig) -> bytes:
+    """What ``python -m inference COMMAND`` answers where a cluster's data are seen; not for use in an event loop.
+
+    :param question: its stdin.
+    :param here: whose interpreter answers where that is this host.
+    :raises PlanError: it could not run; the message carries its last lines.
+    :raises UnsureError: the login node could not be asked.
+    """
+    on_login = cluster.probe_on == "login"
+    argv = (cluster.interpreter if on_login else here.interpreter, "-m", "inference", command)
+    if on_login:
+        ended = run_to_end(run_on_login(cluster, argv, question, timeout=TIMEOUT_S))
+    else:
+        ended = _here(argv, question, here, _hint(cluster))
+    if ended.returncode != 0:
+        tail = "\n".join((ended.stdout + ended.stderr).decode(errors="replace").splitlines()[-15:]) or "nothing"
+        raise PlanError(
+            f"the {command} on {_where(cluster)} ended with {ended.returncode}; {_hint(cluster)}; it says:\n{tail}"
+        )
+    return ended.stdout
+
+
+def _where(cluster: ClusterConfig) -> str:
+    return f"the login node of cluster {cluster.name!r}" if cluster.probe_on == "login" else "this host"
+
+
+def _here(argv: Sequence[str], question: bytes, here: ClusterConfig, hint: str) -> Answer:
     try:
         ended = subprocess.run(
             argv, input=question, env=here.job_environment(), capture_output=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PlanError(f"the probe did not run: {error}; {_hint(cluster)}") from error
+        raise PlanError(f"python -m inference {argv[-1]} did not run: {error}; {hint}") from error
     return Answer(ended.returncode, ended.stdout, ended.stderr)
-
-
-async def _on_login(request: ProbeRequest, cluster: ClusterConfig) -> Answer:
-    argv = (cluster.interpreter, "-m", "inference", "probe")
-    return await run_on_login(cluster, argv, request.to_json().encode(), timeout=TIMEOUT_S)
 
 
 def _hint(cluster: ClusterConfig) -> str:

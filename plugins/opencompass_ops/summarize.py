@@ -30,7 +30,21 @@ def summarize(run_dir: str | Path, *, database_url: str) -> Report:
     plan = Plan.from_json(files.read(layout.PLAN))
     made = report(files, plan, Store.open(database_url))
     made = replace(made, notes=(*made.notes, *limits_met(files, plan, database_url)))
+    if plan.params.get("analysis_repeat"):
+        made = _with_repeats(made, files, plan)
     if plan.params.get("station_path"):
         station = absolute(str(plan.params["station_path"]))
         save_to_station(files, plan, station, overwrite=bool(plan.params.get("station_overwrite")))
     return made
+
+
+def _with_repeats(made: Report, files: LocalFiles, plan: Plan) -> Report:
+    """The report with what was found; answers that cannot be looked through are one failure beside the scores."""
+    from opencompass_ops.errors import OpsError
+    from opencompass_ops.repeats import analyse_repeats
+
+    try:
+        path, lines = analyse_repeats(files, plan)
+    except OpsError as error:
+        return replace(made, failures=(*made.failures, f"no analysis of repetition: {error}"))
+    return replace(made, files=(*made.files, path), notes=(*made.notes, *lines))

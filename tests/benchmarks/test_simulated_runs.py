@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import partitioners
+from benchmarks.simulated import recorded
 from benchmarks.simulated.clock import lower_bound, run
 from benchmarks.simulated.truth import Model, Truth, datasets
 from opencompass_ops.planning.partition import Piece
@@ -61,3 +62,32 @@ def test_nothing_undercuts_the_bound_by_more_than_the_nodes_differ_and_learning_
 def test_the_table_has_a_line_for_each_setting():
     text = partitioners.table(partitioners.SETTINGS[-1:], worlds=1)
     assert text.splitlines()[-1].startswith(f"| {partitioners.SETTINGS[-1].name} | ")
+
+
+def test_the_recording_covers_every_dataset_with_every_checkpoint():
+    recording = recorded.read()
+    names = {dataset.abbr for dataset in recording.datasets}
+    assert len(names) > 20
+    for series in {model.series for model in recording.models}:
+        assert len(recorded.checkpoints(recording, series)) == partitioners.LEARNED + 1
+    for model in recording.models:
+        assert model.seconds.keys() == names
+        assert model.load > 0
+        assert all(len(quarters) == recorded.QUARTERS and min(quarters) > 0 for quarters in model.seconds.values())
+
+
+def test_recorded_parts_take_together_what_the_whole_takes():
+    recording = recorded.read()
+    truth = recorded.RecordedTruth(recording)
+    model = recorded.checkpoints(recording, "small")[0]
+    for dataset in recorded.datasets(recording):
+        cuts = [0, 1, dataset.rows // 3, dataset.rows]
+        parts = sum(truth.part_seconds(model, dataset, *cuts[at : at + 2]) for at in range(3))
+        assert parts == pytest.approx(truth.row_seconds(model, dataset) * dataset.rows)
+
+
+def test_over_recorded_costs_learning_brings_one_model_within_five_percent_of_the_bound():
+    setting = partitioners.RECORDED[1]
+    measured = partitioners.compared_recorded(setting, recorded.read())
+    assert sum(each[-1][0] for each in measured) / len(measured) <= 1.05
+    assert all(each[-1][0] < each[0][0] for each in measured)

@@ -42,7 +42,7 @@ FLAGS: list[tuple[list[str], str, Any]] = [
     (["--dump-eval-details"], "dump_eval_details", True),
     (["--dump-eval-details", "False"], "dump_eval_details", False),
     (["--dump-res-length"], "dump_res_length", True),
-    (["--analysis-repeat"], "analysis_repeat", REFUSED),
+    (["--analysis-repeat"], "analysis_repeat", True),
     (["--dump-extract-rate"], "dump_extract_rate", WARNS),
     (["-sp", "/station"], "station_path", "/station"),
     (["--station-path", "/station"], "station_path", "/station"),

@@ -45,7 +45,7 @@ def test_what_is_only_guessed_is_dealt_to_every_job_alike():
 
 
 def test_what_is_known_stays_whole_while_it_is_a_small_share_of_a_job():
-    cost = Cost([candidate(f"d{n}", 10 + n, is_known=True) for n in range(40)], workers=2)
+    cost = Cost([candidate(f"d{n}", 10 + n % 3, is_known=True) for n in range(40)], workers=2)
     assert sum(len(cost.tile(each)) for each in cost.candidates) <= 41
     first, second = times(cost)
     assert first == pytest.approx(second, rel=0.03)

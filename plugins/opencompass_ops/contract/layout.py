@@ -118,6 +118,11 @@ def summary(stamp: str, suffix: str) -> str:
     return f"summary/summary_{stamp}.{suffix}"
 
 
+def repeats(stamp: str) -> str:
+    """Which answers of one launch repeat themselves, under OpenCompass's name."""
+    return f"summary/repeat_analysis_{stamp}.json"
+
+
 def plot(name: str) -> str:
     """A figure of the summary."""
     return f"summary/{safe_name(name)}.png"

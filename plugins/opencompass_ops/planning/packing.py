@@ -16,7 +16,7 @@ TARGET = 1800.0
 LOADING = 0.025
 """Share of a job's time that loading may take where jobs are cut only to keep them short."""
 _DOUBLINGS = 30
-SHARE = 1 / 8
+SHARE = 1 / 16
 """Share of a job that a part of a dataset may be when its cost is known."""
 FEWEST_ROWS = 16
 """Rows of a part whose cost is only guessed, as NumWorkerPartitioner has it."""

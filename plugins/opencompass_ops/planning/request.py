@@ -85,6 +85,7 @@ class Request:
     series: str | None = None
     gate: str | None = None
     baseline: str | None = None
+    analysis_repeat: bool = False
     station_path: str | None = None
     station_overwrite: bool = False
     lark: bool = False

@@ -24,7 +24,7 @@ def save_to_station(files: LocalFiles, plan: Plan, station: Path, *, overwrite: 
     :returns: names of the files written, relative to the station.
     """
     target, written = LocalFiles(station), []
-    configs = _configs(files, plan)
+    configs = configs_of(files, plan)
     for pair in plan.pairs:
         name = f"{layout.safe_abbr(pair.dataset)}/{layout.safe_abbr(pair.model)}.json"
         if not _is_scored(files, pair) or (target.exists(name) and not overwrite):
@@ -53,7 +53,7 @@ def _predictions(files: LocalFiles, pair: PlannedPair) -> list[Any]:
     return [entry for part in parts for entry in part.values()]
 
 
-def _configs(files: LocalFiles, plan: Plan) -> dict[str, dict[str, Any]]:
+def configs_of(files: LocalFiles, plan: Plan) -> dict[str, dict[str, Any]]:
     """Model and dataset configs of the launch by name, secrets masked: of its dump, which holds plain values only."""
     dumps = [name for name in files.list("configs") if name.startswith(plan.stamp)]
     tree = ast.parse(files.read(f"configs/{dumps[-1]}"))

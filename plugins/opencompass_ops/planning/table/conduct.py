@@ -139,6 +139,15 @@ CONDUCT = (
         flags=("--baseline",),
     ),
     Parameter(
+        "analysis_repeat",
+        "boolean",
+        "Look for repetition",
+        "Look for answers that repeat themselves, into summary/repeat_analysis_*.json.",
+        HOW,
+        default=False,
+        flags=("--analysis-repeat",),
+    ),
+    Parameter(
         "station_path",
         "string",
         "Results station",

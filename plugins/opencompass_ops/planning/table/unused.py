@@ -37,16 +37,6 @@ WITHOUT_EFFECT = (
         dead="OpenCompass reads the flag and gives it to no model; write min_out_len into a model config",
     ),
     Parameter(
-        "analysis_repeat",
-        "boolean",
-        "Analysis repeat",
-        "Look for answers that repeat themselves.",
-        UNUSED,
-        default=False,
-        flags=("--analysis-repeat",),
-        refused="it is not built; OpenCompass's own run.py CONFIG -m viz -r RUN --analysis-repeat reads the run folder",
-    ),
-    Parameter(
         "dump_only_message_path",
         "string",
         "Dump only message path",

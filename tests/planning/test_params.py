@@ -130,7 +130,7 @@ def test_a_form_left_alone_is_refused_for_what_it_lacks():
 
 
 def test_what_has_no_effect_is_no_field_of_the_form_and_is_warned_of_only_when_it_is_said():
-    assert not {"analysis_repeat", "min_out_len", "num_gpus"} & set(params.form())
+    assert not {"read_from_station", "min_out_len", "num_gpus"} & set(params.form())
     assert params.in_vain(parse("eval.py")) == ()
     (warning,) = params.in_vain(parse("eval.py", "--min-out-len", "3"))
     assert warning.startswith("--min-out-len (min_out_len) has no effect: ")

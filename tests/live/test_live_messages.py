@@ -13,7 +13,7 @@ from opencompass_ops.contract import layout
 from opencompass_ops.messages.channels import LARK_CONNECTION
 from opencompass_ops.messages.ledger import RunLedger
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered
     config = world.config("told", rows=8)
     gate = world.fail("infer-0000")
     run = world.start(config, retry=0, lark=True)
-    assert world.wait(run) == "failed"
+    assert world.wait(run, 600) == "failed"
     assert titles(chat) == ["评测已启动：eval_told", "评测失败：eval_told"]
     assert "this job was told to fail" in chat.texts[1]
     assert f"/dags/{DAG}/runs/" in chat.texts[1]
     assert [world.instances(run, task)[0]["state"] for task in ("summarize", "notify")] == ["failed", "success"]
 
     world.clear(run, world.infer, 0)
-    assert world.wait(run) == "failed"
+    assert world.wait(run, 600) == "failed"
     assert world.instances(run, "notify")[0]["try_number"] == 2
     assert len(chat.taken) == 2
     assert "not repeated" in world.log(run, "notify", attempt=2)
@@ -54,7 +54,7 @@ def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered
     gate.unlink()
     chat.faults = [Reply(403, "forbidden"), Reply(403, "forbidden")]
     well = world.start(world.config("untold", rows=8), lark=True)
-    assert world.wait(well) == "success"
+    assert world.wait(well, 600) == "success"
     assert world.instances(well, "notify")[0]["state"] == "failed"
     assert "NOT delivered: HTTP 403" in world.log(well, "notify")
     until(lambda: len(chat.taken) > 2, "the message of the callback")  # those of the first run came before it

@@ -151,7 +151,6 @@ def test_a_chinese_connection_gets_chinese(tmp_path: Path, chat: ChatServer):
         ("pass", "Gate passed: eval_tiny", Tone.GOOD, False),
         ("fail", "Gate FAILED: eval_tiny", Tone.BAD, True),
         ("inconclusive", "Gate inconclusive: eval_tiny", Tone.WARN, False),
-        ("skipped", "Gate inconclusive: eval_tiny", Tone.WARN, False),
     ],
 )
 def test_the_gate_of_a_whole_run_is_its_headline(tmp_path: Path, outcome, title, tone, bad):
@@ -166,6 +165,27 @@ def test_the_gate_of_a_whole_run_is_its_headline(tmp_path: Path, outcome, title,
     message = compose(found, "en")
     assert (message.title, message.tone) == (title, tone)
     assert "50 against 56.25 of step-1000, p = 0.003" in text(found)
+
+
+def test_a_gate_that_had_nothing_to_compare_with_is_no_news(tmp_path: Path):
+    files = write_run(tmp_path)
+    for shard in ("infer-0000", "infer-0001", "eval-0000"):
+        end(files, shard)
+    cover(files)
+    gate(files, "skipped")
+    assert text(digest(files)).startswith("Evaluation done: eval_tiny")
+
+
+def test_alarms_beside_the_verdict_are_told(tmp_path: Path):
+    files = write_run(tmp_path)
+    cover(files)
+    alert = {"model": "m", "dataset": "sums", "metric": "accuracy", "value": 40, "step": 3000}
+    alert |= {"reference_value": 60, "reference_step": 1000}
+    health = [{"text": "m/sums: 31 % of the answers are empty"}]
+    files.write(layout.GATE, json.dumps({"outcome": "pass", "health": health, "alerts": [alert]}))
+    said = text(digest(files))
+    assert "Note m/sums: 31 % of the answers are empty" in said
+    assert "Note m/sums: accuracy fell to 40 (step 3000) from 60 (step 1000)" in said
 
 
 def test_a_gate_of_an_earlier_launch_and_a_damaged_one_tell_nothing(tmp_path: Path):

@@ -79,6 +79,18 @@ def test_the_results_are_where_the_example_says(connection: object) -> None:
     assert results_url() == "postgresql://opencompass:...@postgres.example.org:5432/opencompass"
 
 
+def test_the_chats_are_where_the_examples_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opencompass_ops.hooks.channels import channels
+
+    for name in ("AIRFLOW_CONN_OPENCOMPASS_LARK", "AIRFLOW_CONN_OPENCOMPASS_SLACK"):
+        monkeypatch.setenv(name, EXAMPLES[name])
+    said: list[str] = []
+    lark, slack = channels(said.append)
+    assert lark.url == "https://open.feishu.cn/open-apis/bot/v2/hook/01234567-89ab-cdef-0123-456789abcdef"
+    assert slack.url == "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+    assert (lark.language, {event.value for event in lark.events}, said) == ("zh", {"failure", "gate"}, [])
+
+
 def test_the_page_init_prints_has_an_example_that_can_be_read(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

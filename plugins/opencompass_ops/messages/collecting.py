@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, VIZ
 from opencompass_ops.messages.digest import Digest, Gate, GateFinding, Kind, Link, ScoreLine, Stage, Trouble
 from opencompass_ops.results import metrics
+
+_SKIPPED = "skipped"
+_FALLEN = "{model}/{dataset}: {metric} fell to {value} (step {step}) from {reference_value} (step {reference_step})"
 
 NEVER_RAN = "it was never started"
 
@@ -75,7 +78,7 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
         pairs=(len(pairs) - len(lacking), len(pairs) or len(plan.pairs)),
         scores=tuple(score for pair in plan.pairs for score in _scores(files, pair)),
         gate=_gate(files),
-        notes=budget,
+        notes=(*budget, *_alarms(files)),
         summary=str(files.path(table)) if files.exists(table) else "",
         seconds=_seconds(plan),
     )
@@ -224,12 +227,20 @@ def _budget(files: LocalFiles) -> tuple[str, ...]:
 
 
 def _gate(files: LocalFiles) -> Gate | None:
-    """The gate's record, as far as a message tells it."""
+    """The gate's record, as far as a message tells it; None when it compared nothing."""
     record = _of_this_launch(files, layout.GATE)
-    if not record or not isinstance(record.get("outcome"), str):
+    if not record or not isinstance(record.get("outcome"), str) or record["outcome"] == _SKIPPED:
         return None
     findings = [entry for entry in record.get("datasets") or [] if isinstance(entry, dict)]
-    return Gate(str(record["outcome"]), tuple(_finding(entry) for entry in findings))
+    return Gate(str(record["outcome"]), tuple(_finding(entry) for entry in findings if entry.get("counts", True)))
+
+
+def _alarms(files: LocalFiles) -> tuple[str, ...]:
+    """What the gate noticed beside its verdict: evaluations that are broken, and series that have fallen."""
+    record = _of_this_launch(files, layout.GATE) or {}
+    alarms = [str(one["text"]) for one in record.get("health") or [] if isinstance(one, dict) and one.get("text")]
+    fallen = [one for one in record.get("alerts") or [] if isinstance(one, dict)]
+    return (*alarms, *(_FALLEN.format_map(defaultdict(str, one)) for one in fallen))
 
 
 def _finding(entry: dict[str, Any]) -> GateFinding:

@@ -15,6 +15,7 @@ from opencompass_ops.budgets.events import tell as tell_limit
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.gates.record import GateRecord
 from opencompass_ops.messages import lark, slack
 from opencompass_ops.messages.channels import Channel, configured_channel, lark_channel, slack_channel
 from opencompass_ops.messages.collecting import (
@@ -172,7 +173,7 @@ def test_a_gate_that_had_nothing_to_compare_with_is_no_news(tmp_path: Path):
     for shard in ("infer-0000", "infer-0001", "eval-0000"):
         end(files, shard)
     cover(files)
-    gate(files, "skipped")
+    files.write(layout.GATE, GateRecord("skipped", "report").to_json())
     assert text(digest(files)).startswith("Evaluation done: eval_tiny")
 
 

@@ -16,7 +16,6 @@ COVERAGE = "summary/coverage.json"
 EVENTS = "events.jsonl"
 GATE = "summary/gate.json"
 IDENTITIES = "identities.json"
-GATE = "summary/gate.json"
 NOTIFICATIONS = "notifications.jsonl"
 
 

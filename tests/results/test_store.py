@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -259,6 +261,18 @@ def test_sqlite_waits_for_other_writers_and_keeps_its_foreign_keys(store):
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")]
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
     assert pragmas == ["wal", 1]
+
+
+def test_a_new_sqlite_file_that_another_one_is_just_writing_is_waited_for(tmp_path):
+    other = sqlite3.connect(tmp_path / "results.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE before_us (a INTEGER)")
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+    with Store.open(f"sqlite:///{tmp_path}/results.db") as opened:
+        assert opened.leaderboard() == []
+    release.join()
+    other.close()
 
 
 def test_importing_the_package_imports_neither_sqlalchemy_nor_matplotlib(repo):

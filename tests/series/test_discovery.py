@@ -233,6 +233,17 @@ def test_a_suite_without_backfill_is_refused(world: SeriesWorld):
         world.tick(suite="extra@1")
 
 
+def test_a_baseline_that_is_a_version_names_its_checkpoint(world: SeriesWorld):
+    world.write(100)
+    world.write(200)
+    world.tick()
+    rows = world.evaluations()
+    world.values["baseline"] = "0.0.1"
+    assert evaluation_params(world.series, rows[1], "/x", rows)["baseline"] == "run7-step-100"
+    world.values["baseline"] = "llama_7b"
+    assert evaluation_params(world.series, rows[1], "/x", rows)["baseline"] == "llama_7b"
+
+
 def test_the_params_of_an_evaluation(world: SeriesWorld):
     world.values |= {"cluster": "slurm", "params": {"max_num_workers": 4}, "model": {"tokenizer_path": "/tok"}}
     world.values.pop("cluster")

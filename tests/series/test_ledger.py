@@ -8,8 +8,9 @@ import signal
 from pathlib import Path
 
 from checkpoint_folders import write_checkpoint
+from opencompass_ops.results.versions import version
 from opencompass_ops.series import discovery, folder
-from opencompass_ops.series.ledger import STARTED, Ledger, run_id, version
+from opencompass_ops.series.ledger import STARTED, Ledger, run_id
 from series_world import SeriesWorld, in_process
 
 FORK = multiprocessing.get_context("fork")

@@ -77,6 +77,7 @@ def test_everything_that_a_series_may_say():
         ({"params": {"cluster": "a", "config": "b"}}, "cluster, config cannot be set here"),
         ({"params": {"max_num_worker": 1}}, "did you mean 'max_num_workers'"),
         ({"ready": {"settle_minutes": -1}}, "a number of at least 0"),
+        ({"gate": {"max_drp": 1}}, "there is no setting 'max_drp'"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict, said: str):

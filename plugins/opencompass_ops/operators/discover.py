@@ -112,7 +112,8 @@ class StartEvaluationOperator(BaseOperator):
 
         install()
         with Ledger.open(results_url()) as ledger:
-            evaluation = next((row for row in ledger.evaluations(series.name) if row.run_id == self.run_id), None)
+            rows = ledger.evaluations(series.name)
+            evaluation = next((row for row in rows if row.run_id == self.run_id), None)
             if evaluation is None:
                 raise InputError(f"{self.run_id} is not the last attempt of any evaluation; a later look took over")
             try:
@@ -121,4 +122,4 @@ class StartEvaluationOperator(BaseOperator):
                 with ledger.exclusive(series.name) as book:
                     book.end(evaluation, FAILED, str(error))
                 raise
-        return evaluation_params(series, evaluation, path)
+        return evaluation_params(series, evaluation, path, rows)

@@ -183,6 +183,7 @@ class CheckpointRow:
 
     :param last_evaluated: ISO 8601, UTC.
     :param series: see :class:`ScoreRow`; so is ``origin``.
+    :param version: within its series, e.g. ``0.0.7``; "" for what no series has evaluated.
     """
 
     model: str
@@ -192,3 +193,4 @@ class CheckpointRow:
     datasets: tuple[str, ...]
     series: str = ""
     origin: str = ""
+    version: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,7 @@ from opencompass_ops.results.rows import (
     TimingRow,
     UsageRow,
 )
+from opencompass_ops.results.versions import Versions
 
 CHUNK = 500
 """Values in one IN list; SQLite refused more than 32,766 parameters in a statement."""
@@ -196,7 +198,15 @@ class Store:
             CheckpointRow(model, step, weights, max(when for _, when in seen), tuple(name for name, _ in seen), *whose)
             for (model, step, weights, *whose), seen in groups.items()
         ]
-        return sorted(rows, key=_by_series)
+        known = self.versions()
+        return sorted(
+            (replace(row, version=known.of(row.series, row.weights_id, row.step)) for row in rows), key=_by_series
+        )
+
+    def versions(self) -> Versions:
+        """The versions of every series' checkpoints."""
+        c = models.evaluation.c
+        return Versions(self._rows(select(c.series, c.digest, c.step, c.number).distinct()))
 
     def history(
         self, prefix: str = "", dataset: str | None = None, metric: str | None = None, series: str | None = None

@@ -30,7 +30,9 @@ def checkpoints_table(rows: Sequence[CheckpointRow]) -> str:
     if not rows:
         return NOTHING
     header = ("series", "step", "model", "weights", "last evaluated", "datasets")
-    return _table(header, [_checkpoint(row) for row in rows])
+    if not any(row.version for row in rows):
+        return _table(header, [_checkpoint(row) for row in rows])
+    return _table(("version", *header), [(row.version or "-", *_checkpoint(row)) for row in rows])
 
 
 def _place(rows: Sequence[ScoreRow], index: int) -> tuple[str, str, str, str]:

@@ -5,6 +5,7 @@ DAG files read it whenever they are parsed, so nothing heavy is imported here.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ import yaml
 from opencompass_ops.clusters import values as v
 from opencompass_ops.configs.library import config_folders
 from opencompass_ops.errors import ConfigError, InputError
+from opencompass_ops.gates.policy import GatePolicy
 from opencompass_ops.planning.params import OVERRIDE_FIELDS
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.steps import training_step
@@ -37,7 +39,7 @@ HUB_SCHEME = "hf"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PRESETS = ("@hourly", "@daily", "@weekly", "@monthly")
-_OURS = ("config", "model_overrides", "cluster", "mode", "reuse", "dry_run", "debug", "series", "baseline")
+_OURS = ("config", "model_overrides", "cluster", "mode", "reuse", "dry_run", "debug", "series", "gate", "baseline")
 """Parameters of a run that the series itself sets, or that make no sense for it."""
 
 
@@ -133,9 +135,23 @@ class Series:
         if training_step(self.name_of(12345)) != 12345:
             raise ConfigError(f"{where}: model: abbr {self.abbr!r} must tell the step, such as {{series}}-step-{STEP}")
         try:
+            GatePolicy.from_values(self.gate)
             Request.from_params({"config": self.suite, **self.params})
         except InputError as error:
-            raise ConfigError(f"{where}: params: {error}") from error
+            raise ConfigError(f"{where}: {error}") from error
+
+    def run_params(self, baseline: str = "") -> dict[str, Any]:
+        """The parameters of every run of the series but the checkpoint's own.
+
+        :param baseline: the model's name that stands for :attr:`baseline`; "" for that itself.
+        """
+        said = {
+            "cluster": self.cluster,
+            "series": self.name,
+            "gate": json.dumps(self.gate, sort_keys=True) if self.gate else "",
+            "baseline": baseline or self.baseline,
+        }
+        return {**self.params, **{name: value for name, value in said.items() if value}}
 
     def name_of(self, step: int) -> str:
         """A checkpoint's name in tables."""

@@ -112,16 +112,18 @@ def discover(
     return [*without_run, *begun]
 
 
-def evaluation_params(series: Series, evaluation: Evaluation, path: str) -> dict[str, Any]:
+def evaluation_params(
+    series: Series, evaluation: Evaluation, path: str, rows: Sequence[Evaluation] = ()
+) -> dict[str, Any]:
     """The params of the run that is an evaluation.
 
     :param path: of the checkpoint, as jobs see it.
+    :param rows: evaluations of the series, by which a baseline that is a version finds its model.
     """
     model = {"path": path, "abbr": series.name_of(evaluation.step), "tokenizer_path": series.tokenizer_path}
-    said = {"cluster": series.cluster, "series": series.name}
+    baseline = next((series.name_of(row.step) for row in rows if row.version == series.baseline), "")
     return {
-        **series.params,
-        **{name: value for name, value in said.items() if value},
+        **series.run_params(baseline),
         "config": evaluation.suite,
         "model_overrides": [{name: value for name, value in model.items() if value}],
     }

@@ -21,6 +21,7 @@ from opencompass_ops.results import models
 from opencompass_ops.results.engine import open_engine, transaction
 from opencompass_ops.results.migrations import migrate
 from opencompass_ops.results.store import Store, default_url
+from opencompass_ops.results.versions import version
 
 STARTED, SUCCEEDED, FAILED = "started", "succeeded", "failed"
 """States of an evaluation; a failed one has its turn again until its attempts are used up."""
@@ -83,11 +84,6 @@ class Evaluation:
     def version(self) -> str:
         """As people read it: ``0.0.7``."""
         return version(self.number)
-
-
-def version(number: int) -> str:
-    """The number of a checkpoint within its series as people read it."""
-    return f"0.0.{number}"
 
 
 def run_id(series: str, digest: str, fingerprint: str, attempt: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from opencompass_ops.series.ledger import FAILED, GONE, READY, Evaluation, Sighting, version
+from opencompass_ops.series.ledger import FAILED, GONE, READY, Evaluation, Sighting
 
 NOTHING = "nothing was seen yet; switch the series' DAG on, or look now with --look"
 
@@ -26,11 +26,6 @@ def status_table(sightings: Iterable[Sighting], evaluations: Sequence[Evaluation
     return tabulate(order, headers=header, disable_numparse=True, colalign=("right", *["left"] * 6))
 
 
-def versions_of(evaluations: Iterable[Evaluation]) -> dict[str, str]:
-    """Version by the digest of the weights."""
-    return {row.digest: version(row.number) for row in evaluations}
-
-
 def _evaluated(row: Evaluation, attempts: int) -> tuple[str, ...]:
     over = row.state == FAILED and row.attempts >= attempts
     state = "given up" if over else row.state
@@ -40,6 +35,4 @@ def _evaluated(row: Evaluation, attempts: int) -> tuple[str, ...]:
 
 def _seen(one: Sighting) -> tuple[str, ...]:
     state = "new" if one.state == READY else one.state
-    if one.state == GONE and one.digest == "":
-        state = "gone"
     return str(one.step), one.name, "", state, "", "", one.reason

@@ -11,7 +11,7 @@ from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.instance import absolute
 from opencompass_ops.planning.params import BY_NAME
-from opencompass_ops.planning.table.headings import HOW, RESOURCES, WHERE
+from opencompass_ops.planning.table.headings import HOW, LIMITS, RESOURCES, WHERE
 from opencompass_ops.publishing import open_suite, requested
 from opencompass_ops.suites import names_suite
 
@@ -50,7 +50,7 @@ def _config(name: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _counts(name: str) -> bool:
     parameter = BY_NAME.get(name)
-    return name not in _NEVER and parameter is not None and parameter.section not in (WHERE, RESOURCES, HOW)
+    return name not in _NEVER and parameter is not None and parameter.section not in (WHERE, RESOURCES, HOW, LIMITS)
 
 
 def _without(values: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:

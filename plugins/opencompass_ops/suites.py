@@ -27,9 +27,7 @@ FOLDER = "suites"
 FORMAT = 1
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w-]*)@(?P<version>[A-Za-z0-9][\w.-]*)")
-_ALWAYS = frozenset(
-    {"config", "dry_run", "reuse", "debug", "lark", "config_verbose", "series", "gate", "baseline"}
-)
+_ALWAYS = frozenset({"config", "dry_run", "reuse", "debug", "lark", "config_verbose", "series", "gate", "baseline"})
 """They change what is started and shown, not what is evaluated."""
 
 CHECKPOINT = (

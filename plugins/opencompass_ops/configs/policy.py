@@ -2,7 +2,7 @@
 
 Configs are executed Python. This keeps honest ones honest and stops accidents (a config that downloads, writes
 or starts something while a run is planned) with a message that helps. Audit hooks are no wall: what goes around them
-meets :mod:`opencompass_ops.configs.confinement`. Events: https://docs.python.org/3.11/library/audit_events.html
+meets :mod:`opencompass_ops.contract.confinement`. Events: https://docs.python.org/3.11/library/audit_events.html
 """
 
 from __future__ import annotations

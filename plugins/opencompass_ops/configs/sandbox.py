@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs import bases
-from opencompass_ops.configs.confinement import confine, die_with_parent
 from opencompass_ops.configs.guard import Environment, Guard, RefusedError
 from opencompass_ops.configs.plain import NotPlainError
 from opencompass_ops.configs.policy import DEVICES, Policy
 from opencompass_ops.configs.reader import Reader
 from opencompass_ops.configs.syntax import ConfigProblem
+from opencompass_ops.contract.confinement import confine, die_with_parent
 
 _LARGEST_ANSWER = 256 * 2**20
 _LARGEST_SCRATCH_FILE = 16 * 2**20

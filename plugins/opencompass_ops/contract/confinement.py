@@ -1,7 +1,7 @@
-"""The kernel's wall around a config while it is read: Landlock, where Linux has it (5.13 and later).
+"""The kernel's wall around what runs here and is not ours: Landlock, where Linux has it (5.13 and later).
 
-The policy over Python's audit events gives the clear messages; a config that goes around Python meets this wall. It
-holds for whatever the process starts, too. https://docs.kernel.org/userspace-api/landlock.html
+Around a config while it is read, and around programs that models wrote while they are judged. It holds for whatever
+the process starts, too. https://docs.kernel.org/userspace-api/landlock.html
 """
 
 from __future__ import annotations
@@ -57,22 +57,47 @@ def confine(readable: Sequence[str], writable: Sequence[str]) -> bool:
     :returns: whether the kernel does it; False where it has no Landlock.
     :raises OSError: the kernel has Landlock and refuses.
     """
+    ruleset = open_ruleset(readable, writable)
+    if ruleset is None:
+        return False
+    try:
+        enter(ruleset)
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def open_ruleset(readable: Sequence[str], writable: Sequence[str] = (), listable: Sequence[str] = ()) -> int | None:
+    """A descriptor of what :func:`enter` will allow; several processes may enter by the same one.
+
+    :param listable: folders below which names may be listed, and nothing read.
+    :returns: None where the kernel has no Landlock.
+    :raises OSError: the kernel has Landlock and refuses.
+    """
     version = landlock_version()
     if not version:
-        return False
+        return None
     rights = next(every for since, every in sorted(_OF_FILES.items(), reverse=True) if version >= since)
     wanted = _Ruleset(rights, _TCP if version >= _TCP_SINCE else 0, _SCOPES if version >= _SCOPES_SINCE else 0)
     size = 8 if version < _TCP_SINCE else 16 if version < _SCOPES_SINCE else 24
     ruleset = _checked(_libc.syscall(_CREATE, ctypes.byref(wanted), ctypes.c_size_t(size), 0))
+    allowed = ((readable, _READ_FILE | _READ_DIR), (writable, rights & ~_EXECUTE), (listable, _READ_DIR))
     try:
-        for paths, allowed in ((readable, _READ_FILE | _READ_DIR), (writable, rights & ~_EXECUTE)):
-            for path in paths:
-                _allow(ruleset, path, allowed)
-        _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        _checked(_libc.syscall(_RESTRICT, ruleset, 0))
-    finally:
+        for path, right in ((path, right) for paths, right in allowed for path in paths):
+            _allow(ruleset, path, right)
+    except OSError:
         os.close(ruleset)
-    return True
+        raise
+    return ruleset
+
+
+def enter(ruleset: int) -> None:
+    """Confine this process and its children for good; once more makes a wall between it and others of the ruleset.
+
+    :raises OSError: the kernel refuses.
+    """
+    _checked(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _checked(_libc.syscall(_RESTRICT, ruleset, 0))
 
 
 def _allow(ruleset: int, path: str, allowed: int) -> None:

@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|viz|probe|checkpoints|repeats``; the arguments are the same on every cluster."""
+"""``python -m inference infer|eval|viz|probe|checkpoints|repeats|sandbox``; the arguments are the same on every cluster."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ def main(argv: Sequence[str]) -> int:
         from inference.repeats import main_repeats
 
         return main_repeats()
+    if arguments.command == "sandbox":
+        from inference.sandbox.pool import main_sandbox
+
+        return main_sandbox()
     if arguments.command == INFER and arguments.worker:
         return run_worker(arguments.shard, arguments.run_dir, arguments.token)
     guard_stdin()
@@ -64,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             job.add_argument(
                 "--worker", action="store_true", help="one of several processes, started by torchrun or srun"
             )
+    commands.add_parser("sandbox", help="say in what programs that models wrote would run on this machine")
     commands.add_parser("probe", help="look at data and weights before anything is planned; on stdin and stdout")
     commands.add_parser("checkpoints", help="look at what a training run has written; on stdin and stdout")
     commands.add_parser("repeats", help="look through answers for repetition; on stdin and stdout")

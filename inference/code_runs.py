@@ -49,6 +49,11 @@ class Verdict:
 class Sandbox(Protocol):
     """Runs programs where they can do no harm; evaluators with a parameter of this name are given it."""
 
+    @property
+    def walls(self) -> object:
+        """What keeps them in; its text is recorded with the score."""
+        ...
+
     def run(self, programs: Sequence[Program], seconds: float) -> list[Verdict]:
         """What came of each program, each given so many seconds."""
         ...

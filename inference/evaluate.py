@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from inference.code_runs import Sandbox
 from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import metrics, result
 from inference.judging import Court
@@ -17,8 +18,8 @@ from inference.scoring import Scores, score
 from inference.verdicts import open_verdicts
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import UNANSWERED, Manifest
-from opencompass_ops.contract.spec import DUMP_DETAILS, ShardSpec
+from opencompass_ops.contract.records import UNANSWERED
+from opencompass_ops.contract.spec import DUMP_DETAILS, RUN_CODE, ShardSpec
 
 
 def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
@@ -43,11 +44,27 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     answered = [entry["prediction"] for entry in predictions.entries]
     prompts = [entry.get("origin_prompt") for entry in predictions.entries]
     court = Court(open_verdicts(files), spec.data_dir)
+    wanted = [rows[index] for index in range(total)]
+    sandbox = _sandbox(spec)
     try:
-        scores = score(spec.model, dataset_cfg, answered, [rows[index] for index in range(total)], prompts, court)
+        scores = score(spec.model, dataset_cfg, answered, wanted, prompts, court, sandbox)
     except InputProblem as problem:
         raise InputProblem(f"dataset {dataset_cfg['abbr']}: {problem}") from problem
-    return _write(files, spec, token, rows, predictions, scores)
+    return _write(files, spec, token, rows, predictions, scores, sandbox)
+
+
+def _sandbox(spec: ShardSpec) -> Sandbox | None:
+    """Where programs may run; None where nobody asked for that.
+
+    :raises InputProblem: somebody did, and this machine has none.
+    """
+    if not spec.options.get(RUN_CODE):
+        return None
+    from inference.sandbox.pool import open_sandbox
+
+    sandbox = open_sandbox()
+    print(f"programs run in a sandbox of {sandbox.walls}, {sandbox.workers} at once", flush=True)
+    return sandbox
 
 
 def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str, Any], total: int) -> None:
@@ -68,7 +85,13 @@ def _check_rows(rows: Rows, entries: list[dict[str, Any]], dataset_cfg: dict[str
 
 
 def _write(
-    files: LocalFiles, spec: ShardSpec, token: str, rows: Rows, predictions: Predictions, scores: Scores
+    files: LocalFiles,
+    spec: ShardSpec,
+    token: str,
+    rows: Rows,
+    predictions: Predictions,
+    scores: Scores,
+    sandbox: Sandbox | None,
 ) -> dict[str, str]:
     first = spec.parts[0]
     path = layout.result(spec.model_abbr, first.dataset_abbr)
@@ -82,7 +105,14 @@ def _write(
             files.write(layout.judged(spec.model_abbr, first.dataset_abbr, kind, run), _json(judged))
     files.write(layout.samples(spec.model_abbr, first.dataset_abbr), samples)
     files.write(path, body)
-    manifest = _manifest(spec, token, path, body, samples, predictions, scores).to_json().encode()
+    details = {
+        "metrics": _metrics(first.dataset_abbr, scores),
+        "health": _health(predictions, scores),
+        "samples_sha256": codec.digest_bytes(samples),
+        **({UNANSWERED: scores.unanswered} if scores.unanswered else {}),
+        **({"sandbox": str(sandbox.walls)} if sandbox else {}),
+    }
+    manifest = of_result(spec, token, path.rsplit("/", 1)[-1], body, details).to_json().encode()
     files.write(layout.manifest(path), manifest)
     return {layout.manifest(path): codec.digest_bytes(manifest)}
 
@@ -90,18 +120,6 @@ def _write(
 def _json(content: Any) -> bytes:
     text = json.dumps(content, indent=4, ensure_ascii=False, default=str)
     return text.encode("utf-8", "backslashreplace")  # models can say half a surrogate pair: as a JSON escape
-
-
-def _manifest(
-    spec: ShardSpec, token: str, path: str, body: bytes, samples: bytes, predictions: Predictions, scores: Scores
-) -> Manifest:
-    details = {
-        "metrics": _metrics(spec.parts[0].dataset_abbr, scores),
-        "health": _health(predictions, scores),
-        "samples_sha256": codec.digest_bytes(samples),
-        **({UNANSWERED: scores.unanswered} if scores.unanswered else {}),
-    }
-    return of_result(spec, token, path.rsplit("/", 1)[-1], body, details)
 
 
 def _samples(rows: Rows, scores: Scores) -> bytes:

@@ -57,8 +57,8 @@ EVALUATORS: Registry[Evaluator] = Registry("evaluator")
 """Evaluators take the post-processed predictions and the references, and their config's options by name.
 
 One that has a parameter of such a name is also given ``rows`` (the dataset's, the output column post-processed),
-``prompts`` (what the model was asked), ``court`` (what judges need), ``sandbox`` (where programs run, None where they must not) or
-``run`` (which of ``n`` runs it scores).
+``prompts`` (what the model was asked), ``court`` (what judges need), ``sandbox`` (where programs may run, or
+None) or ``run`` (which of ``n`` runs it scores).
 """
 
 Requirement = Callable[[dict[str, Any]], None]
@@ -132,6 +132,11 @@ def runs_code(evaluator: Evaluator) -> Evaluator:
     """Decorator: it runs programs that models wrote, so nothing of it happens unless somebody asked for that."""
     evaluator.runs_code = True  # type: ignore[attr-defined]
     return evaluator
+
+
+def runs_models_code(evaluator: Evaluator) -> bool:
+    """Whether it is one of these."""
+    return bool(getattr(evaluator, "runs_code", False))
 
 
 def percent_correct(name: str, correct: Sequence[bool], details: list[dict[str, Any]] | None = None) -> Scored:

@@ -6,12 +6,13 @@ raises InputProblem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from inference.build import check_templates, inference_mode, model_family
 from inference.datasets import open_loader
+from inference.evaluators import EVALUATORS, runs_models_code
 from inference.problems import NotNative
 from inference.registry import section
 from inference.retrievers import check_retriever
@@ -28,6 +29,17 @@ _UNJUDGED = (
 )
 _JUDGING = "judging"
 """Key of ``eval_cfg`` under which a plan says who judges."""
+
+
+_RUN_CODE = frozenset(
+    {"HumanEvalEvaluator", "HumanEvalPlusEvaluator", "HumanevalXEvaluator", "HumanevalMultiEvaluator"}
+    | {"PMMEvalHumanEvalXLEvaluator", "HumanevalProEvaluator", "MBPPProEvaluator", "MultiplEEvaluator", "CodeEvaluator"}
+    | {"MBPPEvaluator", "MBPPEvaluator2", "MBPPPassKEvaluator", "LCEvaluator", "LCPassKEvaluator", "CRUXEvalOEvaluator"}
+    | {"LCBCodeGenerationEvaluator", "LCBCodeExecutionEvaluator", "LCBTestOutputEvaluator", "APPSEvaluator"}
+    | {"TACOEvaluator", "DS1000Evaluator", "DS1000ServiceEvaluator", "SciCodeEvaluator"}
+    | {"CodeCompassEvaluator", "CIBenchEvaluator", "BigCodeBenchEvaluator"}
+)
+"""Evaluators of OpenCompass 0.5.4 that run programs which the model wrote, here or by a service that is sent them."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,25 @@ def unscorable(dataset_cfg: dict[str, Any]) -> str:
 
 def _named(table: dict[str, Any], name: str) -> bool:
     return str(table.get("type")).rpartition(".")[2] == name
+
+
+def code_runner(dataset_cfg: dict[str, Any]) -> str:
+    """The evaluator of the dataset that runs programs which the model wrote, "" when none does."""
+    named = (str(type_).rpartition(".")[2] for type_ in _types(section(dataset_cfg, "eval_cfg")))
+    return next((name for name in named if name in _RUN_CODE or _is_ours_and_runs_code(name)), "")
+
+
+def _is_ours_and_runs_code(name: str) -> bool:
+    return name in EVALUATORS.names() and runs_models_code(EVALUATORS.find(name))
+
+
+def _types(config: Any) -> Iterator[Any]:
+    """Every ``type`` within a config: evaluators can hold others."""
+    if isinstance(config, dict):
+        yield from [config["type"]] if "type" in config else []
+        config = list(config.values())
+    for inside in config if isinstance(config, list) else []:
+        yield from _types(inside)
 
 
 def model_gap(model_cfg: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ from inference.identity import (
     weights_size,
 )
 from inference.judge import judge_of_environment, leaves_judge_open
-from inference.native import Gaps, gaps, model_gap, model_scoring_gap, unscorable
+from inference.native import Gaps, code_runner, gaps, model_gap, model_scoring_gap, unscorable
 from inference.problems import InputProblem, NotNative
 from inference.registry import section
 from inference.remembered_rows import RememberedRows
@@ -130,7 +130,8 @@ def _dataset(
         evaluator = section(config, "eval_cfg").get("evaluator")
         judged: dict[str, Any] = {"judge": judge_of_environment(evaluator), "open_judge": leaves_judge_open(evaluator)}
         if found.loader:
-            return DatasetProbe(abbr, bridge=found.loader, unscorable=unscorable(config)), [
+            told = DatasetProbe(abbr, bridge=found.loader, unscorable=unscorable(config), runs_code=code_runner(config))
+            return told, [
                 replace(_unloaded(model, abbr, found), **judged) for model in models
             ]
         total, selected = rows.counts()
@@ -144,7 +145,8 @@ def _dataset(
         native = [model for model in models if model["abbr"] not in bridged]
         if native:
             check_dataset_sizes(config, native)
-        return DatasetProbe(abbr, total, selected, unscorable=unscorable(config)), pairs
+        told = DatasetProbe(abbr, total, selected, unscorable=unscorable(config), runs_code=code_runner(config))
+        return told, pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
         named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
         return DatasetProbe(abbr=abbr, rows=total, error=named), []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from inference.code_runs import Sandbox
 from inference.datasets import output_column
 from inference.evaluators import EVALUATORS, Scored, check_requirements, takes_many
 from inference.judging import Court
@@ -17,7 +18,7 @@ from inference.registry import build_kwargs, check_options, section
 from inference.runs import Runs, read_runs
 
 _Evaluate = Callable[[list[Any], list[Any], dict[str, Any]], Scored]
-_MATERIAL = ("rows", "prompts", "court", "run")
+_MATERIAL = ("rows", "prompts", "court", "sandbox", "run")
 """What evaluators are given beside predictions and references when they have such a parameter."""
 _WHERE = "eval_cfg.evaluator"
 _NOT_SCORED = "the dataset has no eval_cfg with an evaluator; add one, or run with mode infer"
@@ -88,6 +89,7 @@ def score(
     rows: list[Row],
     prompts: list[Any] | None = None,
     court: Court | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Scores:
     """Score predictions against the rows they answer.
 
@@ -98,6 +100,7 @@ def score(
     :param rows: of all runs, one run after the other.
     :param prompts: what the model was asked for each row, as the predictions hold it.
     :param court: what judges need, for evaluators that ask one.
+    :param sandbox: where programs that models wrote may run, for evaluators that run them.
     :raises InputProblem: nothing to score, several predictions for one row, no references, or an unknown type.
     """
     eval_cfg, column, wanted = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg), read_runs(dataset_cfg)
@@ -114,11 +117,12 @@ def score(
     answers = [reduce(prediction) for prediction in predictions]
     shown = [{**row, column: reference} for row, reference in zip(rows, references, strict=True)]
     material = {"rows": shown, "prompts": prompts or [None] * len(rows)}
+    whole = {"court": court, "sandbox": sandbox}
     runs = [
         evaluator.evaluate(
             wanted.of(answers, run),
             wanted.of(references, run),
-            {**{name: wanted.of(items, run) for name, items in material.items()}, "court": court, "run": run},
+            {**{name: wanted.of(items, run) for name, items in material.items()}, **whole, "run": run},
         )
         for run in range(wanted.n)
     ]

@@ -25,10 +25,12 @@ from inference.bridge.workplace import open_workplace
 from inference.heartbeat import Progress
 from inference.journal import to_bytes
 from inference.manifests import of_result
+from inference.native import code_runner
 from inference.parts import check_tiling, load_predictions
+from inference.problems import InputProblem
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import COMPARISONS, DUMP_DETAILS, ShardSpec
+from opencompass_ops.contract.spec import COMPARISONS, DUMP_DETAILS, RUN_CODE, UNSANDBOXED, ShardSpec
 
 
 def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
@@ -41,6 +43,7 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress)
     :raises InputProblem: the parts do not cover the dataset, or this interpreter has no OpenCompass.
     :raises OpenCompassFailed: its task failed, or ended well without a score.
     """
+    _refuse_unasked(spec)
     if COMPARISONS in spec.options:
         judged.evaluate(files, spec, token, progress)
         return
@@ -63,6 +66,19 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress)
     progress.phase = "writing"
     _publish(files, spec, token, made, version)
     progress.done = progress.total
+
+
+def _refuse_unasked(spec: ShardSpec) -> None:
+    """Refuse to let OpenCompass run programs that the model wrote where nobody asked for that.
+
+    :raises InputProblem: its evaluator would.
+    """
+    name = code_runner(spec.parts[0].dataset)
+    if name and spec.options.get(RUN_CODE) != UNSANDBOXED:
+        raise InputProblem(
+            f"OpenCompass's {name} runs programs that the model wrote in no sandbox, and nobody asked for that; say "
+            "run_code=unsandboxed (--run-code unsandboxed)"
+        )
 
 
 def _publish(files: LocalFiles, spec: ShardSpec, token: str, made: Path, version: str) -> None:

@@ -188,7 +188,9 @@ def cascade(
 def _by_rule(rule: Opened, prediction: Any, reference: Any, row: Row) -> dict[str, Any]:
     """What the rule says of one item by itself."""
     answer = rule.reduce(prediction)
-    scored = rule.evaluate([answer], [reference], {"rows": [row], "prompts": [None], "court": None, "run": 0})
+    scored = rule.evaluate(
+        [answer], [reference], {"rows": [row], "prompts": [None], "court": None, "sandbox": None, "run": 0}
+    )
     if scored.details:
         return dict(scored.details[0])
     right = any(metric.name == "accuracy" and metric.value > 0 for metric in scored.metrics)

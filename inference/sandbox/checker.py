@@ -10,12 +10,17 @@ import builtins
 import importlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from inference.sandbox.equality import TYPE_AWARE_EQUAL, type_aware_equal
 from inference.sandbox.wire import BadFrame, Pipe, decode, encode
 
 _LONGEST_MESSAGE = 500
+
+
+class ProgramEnded(BaseException):
+    """The program's process is gone. Not an Exception, so that no test takes it for what the program raised."""
 
 
 def check(job: dict[str, str], pipe: Pipe) -> dict[str, str]:
@@ -28,7 +33,7 @@ def check(job: dict[str, str], pipe: Pipe) -> dict[str, str]:
         _check(job, Remotes(pipe))
     except AssertionError as error:
         return {"outcome": "wrong_answer", "message": str(error)[:_LONGEST_MESSAGE]}
-    except EOFError:
+    except ProgramEnded:
         return {"outcome": "failed", "message": "the program ended before its test did"}
     except BadFrame as error:
         return {"outcome": "failed", "message": f"the program's answer is unusable: {error}"[:_LONGEST_MESSAGE]}
@@ -41,18 +46,40 @@ def _check(job: dict[str, str], remotes: Remotes) -> None:
     namespace: dict[str, Any] = {TYPE_AWARE_EQUAL: type_aware_equal}
     exec(compile(job["prelude"], "<prelude>", "exec"), namespace)  # noqa: S102  # the dataset's, in a sandbox too
     namespace.pop(job["entry"], None)
-    names = free_names(job["check"]) - set(namespace)
-    namespace.update(remotes.run(job["code"], sorted(names)))
+    wanted = names_of(job["check"]) - set(namespace)
+    found = without_language(remotes.run(job["code"], sorted(wanted)))
+    namespace.update({name: own_module(name, job["check"]) or value for name, value in found.items()})
     exec(compile(job["check"], "<check>", "exec"), namespace)  # noqa: S102  # the dataset's
 
 
-def free_names(source: str) -> set[str]:
-    """Names that a source reads and the language does not give; none where it is no Python."""
+def names_of(source: str) -> set[str]:
+    """Names that a source reads or binds; none where it is no Python."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return set()
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(dir(builtins))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def without_language(found: dict[str, Any]) -> dict[str, Any]:
+    """The program's names without those of the language, which keep their meaning: its own ``set`` compares nothing.
+
+    Where it has no other name, the language's is the one that is tested (MBPP asks for a function ``sum``).
+    """
+    own = {name: value for name, value in found.items() if not hasattr(builtins, name)}
+    return own or found
+
+
+def own_module(name: str, source: str) -> ModuleType | None:
+    """The module of the standard library that a source means by a name of the program.
+
+    ``math.isclose`` must be that of the library and not what the program says it is; a function ``string`` is tested.
+    """
+    if name not in sys.stdlib_module_names:
+        return None
+    nodes = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    is_used = any(isinstance(node, ast.Name) and node.id == name for node in nodes)
+    return importlib.import_module(name) if is_used else None
 
 
 class Remotes:
@@ -69,7 +96,7 @@ class Remotes:
         found = self._ask("run", code, names)["names"]
         if not isinstance(found, dict):
             raise BadFrame("its names are no table")
-        return {name: self._named(name, found[name]) for name in names if name in found}
+        return {name: self._decode(found[name]) for name in names if name in found}
 
     def call(self, number: int, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Call what the program holds; lists and tables among the arguments change as the call changed them."""
@@ -91,19 +118,16 @@ class Remotes:
         return self._decode(self._ask("builtin", name, number, self._encode(list(arguments))).get("value"))
 
     def _ask(self, *question: Any) -> dict[str, Any]:
-        self._pipe.send(list(question))
-        answer = self._pipe.receive()
+        try:
+            self._pipe.send(list(question))
+            answer = self._pipe.receive()
+        except (EOFError, OSError) as error:
+            raise ProgramEnded from error
         if not isinstance(answer, dict):
             raise BadFrame("it is no answer")
         if "error" in answer:
             raise _raised(answer["error"], str(answer.get("message", "")))
         return answer
-
-    def _named(self, name: str, message: Any) -> Any:
-        # The module itself, not what the program says it is: math.isclose must be that of the standard library.
-        if message == ["module", name] and name in sys.stdlib_module_names:
-            return importlib.import_module(name)
-        return self._decode(message)
 
     def _encode(self, value: Any) -> Any:
         return encode(value, self._kept)
@@ -144,7 +168,7 @@ class Remote:
             raise TypeError("the program's value cannot be iterated over")
         while True:
             try:
-                yield next(iterator)  # type: ignore[call-overload]
+                yield next(iterator)
             except StopIteration:
                 return
 

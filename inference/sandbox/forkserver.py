@@ -66,7 +66,7 @@ def main(settings: str) -> None:
     os.dup2(_NUL, 0)
     for name in _USUAL:
         importlib.import_module(name)
-    sys.meta_path.append(Packages(said["packages"]))  # type: ignore[arg-type]  # a finder needs no more
+    sys.meta_path.append(Packages(said["packages"]))
     readable = [*confines.readable(), *(folder for folders in said["packages"].values() for folder in folders)]
     namespaces = [] if said["wrapped"] else confines.leave_namespaces()
     if namespaces:

@@ -71,7 +71,7 @@ class Sandbox:
 
     def __init__(self, walls: Walls, workers: int | None = None) -> None:
         self.walls = walls
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or len(os.sched_getaffinity(0))
 
     def run(self, programs: Sequence[Program], seconds: float) -> list[Verdict]:
         """What came of each program.
@@ -82,7 +82,7 @@ class Sandbox:
         :raises ServerLostError: the sandbox itself broke down twice over a program.
         """
         found: dict[int, Ran] = {}
-        self._run(found, programs, range(len(programs)), seconds, self._workers)
+        self._run(found, programs, range(len(programs)), seconds, self.workers)
         starved = [number for number, ran in found.items() if ran.timed_out and ran.busy < _BUSY_SHARE * seconds]
         self._run(found, programs, starved, seconds, 1)
         return [found[number].verdict for number in range(len(programs))]
@@ -127,10 +127,21 @@ def open_sandbox() -> Sandbox:
             tried.append(f"{name} does not start: {error}")
     raise InputProblem(
         "programs that models wrote are not run, because this machine has no sandbox for them. Tried: "
-        f"{'; '.join(tried)}. Needed are seccomp (x86_64 or aarch64) and either Landlock (Linux 5.13, and a container "
-        "runtime that allows it) or bubblewrap where user namespaces are allowed. Install bubblewrap into the image, or "
-        "name another eval_cluster; 'python -m inference sandbox' shows what a machine has"
+        f"{'; '.join(tried)}. Needed are seccomp (on x86_64 or aarch64) and either Landlock (Linux 5.13, and a "
+        "container runtime that allows it) or bubblewrap where user namespaces are allowed. Install bubblewrap into "
+        "the image, or name another eval_cluster; 'python -m inference sandbox' shows what a machine has"
     )
+
+
+def main_sandbox() -> int:
+    """Say what this machine has; 0 where programs can run."""
+    try:
+        sandbox = open_sandbox()
+    except InputProblem as problem:
+        print(problem)
+        return 1
+    print(f"programs run in a sandbox of {sandbox.walls}, {sandbox.workers} at once")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +190,7 @@ class Server:
             secret.write_text("x")
             self._process = subprocess.Popen(
                 walls.command(wrapper, str(secret)),
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=walls.ENVIRONMENT,

@@ -113,12 +113,12 @@ def program(of: Machine) -> list[tuple[int, int, int, int]]:
     ]
 
 
-def install(of: Machine) -> None:
+def install(steps: Sequence[tuple[int, int, int, int]]) -> None:
     """Filter this process for good, and whatever it starts.
 
+    :param steps: see :func:`program`.
     :raises OSError: the kernel has no seccomp filters, or a container forbids them.
     """
-    steps = program(of)
     code = b"".join(struct.pack("HBBI", *step) for step in steps)
     held = ctypes.create_string_buffer(code, len(code))
     filter_ = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))

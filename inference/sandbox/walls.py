@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import inference

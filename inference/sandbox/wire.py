@@ -15,7 +15,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
-from types import ModuleType
 from typing import Any
 
 LARGEST_FRAME = 16 * 2**20
@@ -28,6 +27,7 @@ _LENGTH_BYTES = 4
 _SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque}
 _MAPPINGS: dict[str, type] = {"dict": dict, "OrderedDict": OrderedDict, "defaultdict": defaultdict, "Counter": Counter}
 _NAMES = {kind: name for name, kind in (_SEQUENCES | _MAPPINGS).items()}
+_TYPES = {kind.__name__: kind for kind in (bool, int, float, str, bytes, complex, list, tuple, dict, set, frozenset)}
 _BASES: tuple[type, ...] = (str, bytes, bytearray, complex, Decimal, Fraction, *_NAMES)
 
 Keep = Callable[[Any], list[Any]]
@@ -88,14 +88,14 @@ def encode(value: Any, keep: Keep) -> Any:
     kind = type(value)
     if value is None or kind in (bool, str, float):
         return value
+    if kind is type and value.__name__ in _TYPES and _TYPES[value.__name__] is value:
+        return ["type", value.__name__]
     if kind is int:
         return value if abs(value) < _LARGEST_NUMBER else ["int", hex(value)]
     if kind in _NAMES or kind in _BASES or kind is range:
         return _encode_as(kind, value, keep)
     base = _base(value)
-    if base is not None:
-        return ["other", _encode_as(base, value, keep)]
-    return ["module", value.__name__] if kind is ModuleType else keep(value)
+    return keep(value) if base is None else ["other", _encode_as(base, value, keep)]
 
 
 def _base(value: Any) -> type | None:
@@ -140,7 +140,7 @@ def decode(message: Any, find: Find) -> Any:
     """
     try:
         return _decode(message, find)
-    except (TypeError, ValueError, IndexError, ArithmeticError, RecursionError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as error:
         raise BadFrame(f"no value: {error}") from error
 
 
@@ -154,7 +154,8 @@ def _decode(message: Any, find: Find) -> Any:
         return _mapping(word, [(_decode(key, find), _decode(item, find)) for key, item in rest[0]])
     if word == "other":
         value = _decode(rest[0], find)
-        return _other(type(value))(value)
+        kind: type = type(value)
+        return _other(kind)(value)
     return _SCALARS[word](*rest) if word in _SCALARS else find(message)
 
 
@@ -170,6 +171,7 @@ _SCALARS: dict[str, Callable[..., Any]] = {
     "Decimal": Decimal,
     "Fraction": Fraction,
     "range": range,
+    "type": _TYPES.__getitem__,
 }
 
 

@@ -105,7 +105,7 @@ def _merged(report: ProbeReport, answer: ProbeReport) -> ProbeReport:
         if native.abbr not in found:
             return native
         told = found[native.abbr]
-        return replace(told, bridge=native.bridge, error=native.error or told.error)
+        return replace(told, bridge=native.bridge, error=native.error or told.error, runs_code=native.runs_code)
 
     def pair(native: RequestProbe) -> RequestProbe:
         return native if native.digest else replace(native, digest=found[native.dataset].digest)

@@ -30,7 +30,7 @@ from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.contract import evidence, layout, variables
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedLimits
-from opencompass_ops.contract.spec import INFER, OPENCOMPASS, ShardSpec
+from opencompass_ops.contract.spec import INFER, OPENCOMPASS, RUN_CODE, ShardSpec
 from opencompass_ops.errors import (
     InfrastructureError,
     JobCancelled,
@@ -389,6 +389,7 @@ def build_request(job: Job, spec: ShardSpec | None = None) -> JobRequest:
         resources=resources,
         exclude=changes.exclude,
         memory_factor=changes.memory_factor,
+        has_secrets=RUN_CODE not in spec.options,
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from opencompass_ops.contract.confinement import landlock_version
 from opencompass_ops.configs.load import LoadedConfig, load
+from opencompass_ops.contract.confinement import landlock_version
 
 GOOD = "models = [dict(type='M', path='m')]\n"
 BASED = "from mmengine.config import read_base\nwith read_base():\n    "

@@ -85,6 +85,7 @@ class JobRequest:
     :param resources: what the model's ``run_cfg`` asks for, over the cluster's own.
     :param exclude: nodes that failed this shard before.
     :param memory_factor: how many times the usual host memory, after the host ran out of it.
+    :param has_secrets: whether the job is given the cluster's secrets; not one that runs what models wrote.
     """
 
     token: str
@@ -102,6 +103,7 @@ class JobRequest:
     resources: Resources = field(default_factory=Resources)
     exclude: tuple[str, ...] = ()
     memory_factor: float = 1.0
+    has_secrets: bool = True
 
 
 class Admission(str, Enum):

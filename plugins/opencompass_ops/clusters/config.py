@@ -204,9 +204,12 @@ class ClusterConfig:
         offline = dict.fromkeys(_OFFLINE, "1") if self.offline else {}
         return {**path, **nccl, **offline, **self.env}
 
-    def job_environment(self) -> dict[str, str]:
-        """The whole environment of a process on this host: a short list of this process's variables, and ours."""
-        return {**inherited(os.environ), **judge(os.environ), **self.variables}
+    def job_environment(self, has_secrets: bool = True) -> dict[str, str]:
+        """The whole environment of a process on this host: a short list of this process's variables, and ours.
+
+        :param has_secrets: whether the key of a judge is among them.
+        """
+        return {**inherited(os.environ), **(judge(os.environ) if has_secrets else {}), **self.variables}
 
 
 def _mapped(path: str, folders: Mapping[str, str]) -> str:

@@ -178,8 +178,8 @@ class LocalCluster:
 
     def _environment(self, request: JobRequest, entry: Entry) -> dict[str, str]:
         return {
-            **self._config.job_environment(),
-            **{name: os.environ[name] for name in self._config.secrets},
+            **self._config.job_environment(request.has_secrets),
+            **({name: os.environ[name] for name in self._config.secrets} if request.has_secrets else {}),
             **request.env,
             "CUDA_VISIBLE_DEVICES": ",".join(entry.devices),
             variables.TOKEN: request.token,

@@ -74,6 +74,7 @@ class DatasetProbe:
     :param digest: of the rows, where the requests are not rendered from them here.
     :param bridge: why only OpenCompass can load it, "" when we can.
     :param unscorable: why neither engine can score it, "" when one can.
+    :param runs_code: the evaluator that runs programs which the model wrote, "" when none does.
     """
 
     abbr: str
@@ -83,6 +84,7 @@ class DatasetProbe:
     digest: str = ""
     bridge: str = ""
     unscorable: str = ""
+    runs_code: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,12 @@ VIZ = "viz"
 
 DUMP_DETAILS = "dump_details"
 """Option of an evaluation: False leaves the items out of its result."""
+RUN_CODE = "run_code"
+"""Option of an evaluation that runs programs which models wrote: :data:`SANDBOXED` or :data:`UNSANDBOXED`."""
+SANDBOXED = "sandboxed"
+"""Where they can do no harm, or not at all."""
+UNSANDBOXED = "unsandboxed"
+"""Also by evaluators of OpenCompass, which run them as the job's own user."""
 NATIVE = "native"
 """The engine of this project."""
 OPENCOMPASS = "opencompass"
@@ -78,8 +84,9 @@ class ShardSpec:
     :param weights_id: identity of the weights at plan time; the job refuses other weights.
     :param evaluation_fingerprint: for ``eval``: hash of the pair's fingerprint and the scoring; parts do not count.
     :param data_dir: the folder that relative paths of data (``./data/gsm8k``) and models start at.
-    :param options: what only OpenCompass's engine needs: ``rows``, by dataset the rows of its test split before any
-        range; ``num_gpus`` of an evaluation; ``config`` and ``pairs`` of a ``viz``.
+    :param options: what was asked for (:data:`DUMP_DETAILS`, :data:`DUMP_RES_LENGTH`, :data:`RUN_CODE`), and what only
+        OpenCompass's engine needs: ``rows``, by dataset the rows of its test split before any range; ``num_gpus`` of an
+        evaluation; ``config`` and ``pairs`` of a ``viz``.
     :param engine: who does the work, :data:`NATIVE` or :data:`OPENCOMPASS`.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from opencompass_ops.contract.plan import Plan, PlannedDataset, PlannedLimits, PlannedModel, PlannedPair, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport
-from opencompass_ops.contract.spec import DUMP_DETAILS, DUMP_RES_LENGTH, NATIVE, OPENCOMPASS, Part, ShardSpec
+from opencompass_ops.contract.spec import DUMP_DETAILS, DUMP_RES_LENGTH, NATIVE, OPENCOMPASS, RUN_CODE, Part, ShardSpec
 from opencompass_ops.errors import PlanError
 from opencompass_ops.planning.capacity import refuse_too_many
 from opencompass_ops.planning.costs import CostModel, Work, learn
@@ -17,6 +17,7 @@ from opencompass_ops.planning.judging import against, comparisons, others
 from opencompass_ops.planning.packing import Cost
 from opencompass_ops.planning.pairs import Pair, Price, SplitPair, make_pair, refuse_shared_names, split
 from opencompass_ops.planning.partition import GEN_TASK_COEF, Partitioner, Range, Size, row_cost
+from opencompass_ops.planning.permission import refuse_unasked, why_not
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.selection import Facts, Group, select, usable
 from opencompass_ops.planning.shards import devices, eval_specs, infer_specs, place, planned, viz_specs
@@ -145,14 +146,19 @@ def make_plan(given: PlanInput) -> PlanOutput:
     )
     results = _known_results(given, splits)
     is_scored = request.mode in ("all", "eval")
-    scored = [pair for pair in splits if is_scored and pair.pair.eval_engine and pair.pair.key not in results]
+    wanted = [pair for pair in splits if is_scored and pair.pair.eval_engine and pair.pair.key not in results]
+    forbidden = {pair.pair.key: why for pair in wanted if (why := why_not(pair, request.run_code))}
+    if request.mode == "eval":
+        refuse_unasked(forbidden)
+    scored = [pair for pair in wanted if pair.pair.key not in forbidden]
     infer = _with_option(infer, DUMP_RES_LENGTH, request.dump_res_length or None)
     evaluations = eval_specs(scored, by_key, weights, given.data_dir)
     evaluations = _with_option(evaluations, DUMP_DETAILS, None if request.dump_eval_details else False)
+    evaluations = tuple(_with_code(spec, by_key, request.run_code) for spec in evaluations)
     tables = viz_specs(given.tables, splits, given.stamp, given.data_dir)
     refuse_too_many(len(infer), len(evaluations), request, given.max_map_length, groups)
     return PlanOutput(
-        plan=_plan(given, facts, by_key, infer, evaluations, tables),
+        plan=_plan(given, facts, by_key, infer, evaluations, tables, forbidden),
         specs=infer + evaluations + tables,
         adoptions=tuple(
             Adoption(pair.pair.key[0], part, pair.sources[part.name])
@@ -249,6 +255,7 @@ def _plan(
     infer: Sequence[ShardSpec],
     evaluations: Sequence[ShardSpec],
     tables: Sequence[ShardSpec],
+    forbidden: Mapping[tuple[str, str], str],
 ) -> Plan:
     request = given.request
     models = {key for key, _ in splits}
@@ -268,20 +275,34 @@ def _plan(
         retry=request.retry,
         models=planned_models,
         datasets=planned_datasets,
-        pairs=_planned_pairs(tuple(splits.values()), infer, evaluations),
+        pairs=tuple(
+            replace(pair, scorer="") if (pair.model, pair.dataset) in forbidden else pair
+            for pair in _planned_pairs(tuple(splits.values()), infer, evaluations)
+        ),
         shards=tuple(planned(spec, given.cluster, splits) for spec in infer),
         evaluations=tuple(planned(spec, _eval_cluster(given), splits) for spec in evaluations),
         evaluation=given.evaluation or (),
         limits=given.limits,
         tables=tuple(planned(spec, _eval_cluster(given), splits) for spec in tables),
         summarizer=None if given.summarizer is None else dict(given.summarizer),
-        warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts)),
+        warnings=(*given.warnings, *_warnings(planned_models, planned_datasets, facts), *_unscored(forbidden)),
     )
 
 
 def _with_option(specs: tuple[ShardSpec, ...], option: str, value: bool | None) -> tuple[ShardSpec, ...]:
     """The specs with an option of the request; None where it is the usual one."""
     return specs if value is None else tuple(replace(spec, options={**spec.options, option: value}) for spec in specs)
+
+
+def _with_code(spec: ShardSpec, splits: Mapping[tuple[str, str], SplitPair], run_code: str | None) -> ShardSpec:
+    """The evaluation with the leave to run code, where it runs some."""
+    is_needed = splits[spec.model_abbr, spec.parts[0].dataset_abbr].pair.probe.runs_code
+    return replace(spec, options={**spec.options, RUN_CODE: run_code}) if is_needed else spec
+
+
+def _unscored(forbidden: Mapping[tuple[str, str], str]) -> list[str]:
+    reasons = dict.fromkeys((dataset, why) for (_, dataset), why in forbidden.items())
+    return [f"{dataset} is answered and not scored: {why}" for dataset, why in reasons]
 
 
 def _eval_cluster(given: PlanInput) -> Mapping[str, Any]:

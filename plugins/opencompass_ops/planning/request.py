@@ -81,6 +81,7 @@ class Request:
     target_minutes: int | None = None
     retry: int = 2
     dump_eval_details: bool = True
+    run_code: str | None = None
     dump_res_length: bool = False
     series: str | None = None
     gate: str | None = None

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from opencompass_ops.clusters import connections
 from opencompass_ops.clusters.base import Admission, JobRequest
@@ -92,13 +93,14 @@ class Submitter:
     async def _parcel(self, account: Account, request: JobRequest) -> bytes:
         """What submit.sh reads: how long the secrets are, the secrets, the job script."""
         code = await code_dir(account.shell, self._config)
-        secrets = await self._secrets()
-        script = job_script(request, self._config, code)
+        config = self._config if request.has_secrets else replace(self._config, secrets=())
+        secrets = await self._secrets(config.secrets)
+        script = job_script(request, config, code)
         return f"{len(secrets)}\n".encode() + secrets + script.encode()
 
-    async def _secrets(self) -> bytes:
+    async def _secrets(self, names: Sequence[str]) -> bytes:
         """``NAME=VALUE`` and NUL for each; they travel on stdin and lie in a file that the job removes."""
-        names, where = self._config.secrets, "the environment of this host"
+        where = "the environment of this host"
         if not names:
             return b""
         known: Mapping[str, str] = os.environ

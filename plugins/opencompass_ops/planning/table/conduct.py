@@ -94,6 +94,17 @@ CONDUCT = (
         minimum=1,
     ),
     Parameter(
+        "run_code",
+        "string",
+        "Run code",
+        "Whether programs that models wrote are run to score them (HumanEval, MBPP). sandboxed: in a sandbox. "
+        "unsandboxed: also by OpenCompass's own evaluators, which have none. Empty: they are not run, and their "
+        "answers get no score.",
+        HOW,
+        flags=("--run-code",),
+        choices=("sandboxed", "unsandboxed"),
+    ),
+    Parameter(
         "dump_eval_details",
         "boolean",
         "Details in results",

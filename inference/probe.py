@@ -131,9 +131,7 @@ def _dataset(
         judged: dict[str, Any] = {"judge": judge_of_environment(evaluator), "open_judge": leaves_judge_open(evaluator)}
         if found.loader:
             told = DatasetProbe(abbr, bridge=found.loader, unscorable=unscorable(config), runs_code=code_runner(config))
-            return told, [
-                replace(_unloaded(model, abbr, found), **judged) for model in models
-            ]
+            return told, [replace(_unloaded(model, abbr, found), **judged) for model in models]
         total, selected = rows.counts()
         if request.limit is not None and read_runs(config).n > 1:
             raise InputProblem(f"dataset {abbr}: limit would cut its runs (n) apart; leave it out, or use test_range")

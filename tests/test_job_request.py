@@ -11,14 +11,16 @@ from opencompass_ops.clusters.base import JobRequest
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.spec import Part, ShardSpec
+from opencompass_ops.contract.spec import RUN_CODE, Part, ShardSpec
 from opencompass_ops.drive import Job, build_request
 
 
-def asked(run_dir: Path, cluster: dict[str, Any], kind: str = "infer", **model: Any) -> JobRequest:
+def asked(
+    run_dir: Path, cluster: dict[str, Any], kind: str = "infer", options: dict[str, Any] | None = None, **model: Any
+) -> JobRequest:
     """The request for a shard in ``run_dir``."""
     part = Part({"abbr": "data"}, None, 0, 1, 1, fingerprint="f", pair_fingerprint="p")
-    spec = ShardSpec("s", kind, {"abbr": "tiny", **model}, (part,))
+    spec = ShardSpec("s", kind, {"abbr": "tiny", **model}, (part,), options=options or {})
     LocalFiles(run_dir).write(layout.shard_spec("s"), spec.to_json())
     values = ClusterConfig.from_values("c", {"kind": "slurm", **cluster}).to_values()
     return build_request(Job(values | {"name": "c"}, str(run_dir), "s", "t", 1, "g", 4))
@@ -47,6 +49,11 @@ def test_an_evaluation_asks_for_no_devices_but_for_the_same_partition(tmp_path):
     request = asked(tmp_path, cluster, kind="eval", run_cfg={"num_gpus": 2, "num_procs": 2})
     assert (request.num_gpus, request.num_procs) == (0, 1)
     assert request.resources.to_values() == {"partition": "p"}
+
+
+def test_a_job_that_runs_what_models_wrote_is_given_no_secrets(tmp_path):
+    assert asked(tmp_path, {}, kind="eval").has_secrets
+    assert not asked(tmp_path, {}, kind="eval", options={RUN_CODE: "sandboxed"}).has_secrets
 
 
 @pytest.mark.parametrize(

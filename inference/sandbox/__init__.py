@@ -2,5 +2,5 @@
 
 Two processes for each program, forked from a server that holds nothing: the *program* answers calls, the *checker* runs
 the test and compares. The program is told arguments and gives back plain values, so it can neither read what is
-expected nor say that it passed. See docs/design/005-code-that-models-wrote.md.
+expected nor say that it passed. See docs/code.md.
 """

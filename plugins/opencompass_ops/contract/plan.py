@@ -76,7 +76,7 @@ class PlannedPair:
     :param evaluation: id of the eval shard, "" when the result was reused or mode is infer.
     :param fingerprint: of the evaluation.
     :param engine: who answers: ``native`` or ``opencompass``.
-    :param scorer: who scores; "" where judges only compare others with it.
+    :param scorer: who scores; "" where nobody does: judges only compare others with it, or it must not run code.
     :param bridged: why it is not all native, "" when it is.
     """
 

@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|viz|probe|checkpoints|repeats|sandbox``; the arguments are the same on every cluster."""
+"""``python -m inference infer|eval|viz|probe|checkpoints|repeats|sandbox``: the same arguments everywhere."""
 
 from __future__ import annotations
 

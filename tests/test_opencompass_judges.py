@@ -87,7 +87,7 @@ def test_every_model_is_judged_and_a_summarizer_of_opencompass_tabulates_it(worl
         prepared, report = world.evaluate(path, max_num_workers=2)
         asked = sum(judge.asked.values())
         assert judge.keys == {f"Bearer {KEY}"}
-        again = world.prepare(path)
+        again = world.prepare(path, reuse="latest")
     assert not report.failures
     assert asked == 8
     assert (again.plan.shards, again.plan.evaluations) == ((), ())

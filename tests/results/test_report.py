@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, text
 
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract import codec, layout
+from opencompass_ops.contract.plan import PlannedShard
+from opencompass_ops.contract.records import ExitRecord, Manifest
+from opencompass_ops.contract.spec import VIZ, Part, ShardSpec
 from opencompass_ops.results.report import XCOM_BYTES, report
 
 LOST = ("tiny-step-000500", "facts")
@@ -152,3 +154,28 @@ def test_warnings_of_the_plan_and_lost_error_bars_stand_below_the_table(make_run
     done = report(run.files, replace(run.plan, warnings=("weights are known by a quick identity",)))
     assert "note: weights are known by a quick identity" in done.text
     assert "without error bars" in done.text
+
+
+def test_tables_that_opencompass_did_not_make_cost_no_score_and_are_told_with_their_reason(store, make_run):
+    run = make_run().fill()
+    whole = Part({"abbr": "OddSummarizer"}, None, 0, 4, 4, "f", "f")
+    spec = ShardSpec("viz-0000-abcdef", VIZ, {"abbr": "summary"}, (whole,), evaluation_fingerprint="f")
+    run.files.write(layout.shard_spec(spec.id), spec.to_json())
+    planned = PlannedShard(spec.id, VIZ, "local", spec.label, "summary", ("OddSummarizer",), 4, 0.0)
+    plan = replace(run.plan, tables=(planned,))
+    token = f"oc-{spec.id}-e1"
+    run.files.write(layout.exit_record(token), ExitRecord(token, "1", 0, 1, 2, {}, "TypeError", "bad call").to_json())
+    lost = report(run.files, plan, store)
+    (failure,) = lost.failures
+    assert failure.startswith("OddSummarizer of OpenCompass made no tables: bad call; its log is logs/viz/summary/")
+    assert lost.table == report(run.files, run.plan).table
+    assert len(store.leaderboard()) == 4
+    body = '["summary/odd.csv"]'
+    manifest = Manifest(
+        "x", codec.digest_bytes(body.encode()), "summary", "OddSummarizer", "", "", 0, 4, 4, 4, "f", "f"
+    )
+    run.files.write(layout.tables(spec.id), body)
+    run.files.write(layout.manifest(layout.tables(spec.id)), manifest.to_json())
+    made = report(run.files, plan)
+    assert made.failures == ()
+    assert made.files[-1] == "summary/odd.csv"

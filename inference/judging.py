@@ -10,7 +10,7 @@ from typing import Any, Union
 from inference.judge import Answer, Judge, Question, Unanswered, ask
 from inference.loaders import Row
 from inference.meta_template import GENERATE, MetaTemplate, to_messages, to_turns
-from inference.problems import InputProblem
+from inference.problems import InputProblem, NotNative
 from inference.prompt_template import PromptTemplate, RawPromptTemplate
 from inference.registry import build_kwargs
 from inference.requests import Prompt
@@ -82,7 +82,7 @@ def _template(config: Any) -> _Template:
     type_, options = build_kwargs(config, "the judge's prompt_template")
     name = str(type_).rsplit(".", 1)[-1]
     if name not in _TEMPLATES:
-        raise InputProblem(f"the judge's prompt_template has type {type_!r}; it must be one of {', '.join(_TEMPLATES)}")
+        raise NotNative(f"the judge's prompt_template of type {type_!r}")
     try:
         return _TEMPLATES[name](**options)
     except TypeError as error:

@@ -65,7 +65,7 @@ def table(judged: Iterable[Judged]) -> str:
         ("wholly native: loader, prompts, inferencer, post-processors, evaluator", counts[NATIVE]),
         ("through the bridge: OpenCompass answers, scores or both", counts[BRIDGE]),
         ("- of these answered natively and scored by OpenCompass", sum(map(_only_scored, partly))),
-        ("refused: prompts that are attacked (OpenICLAttackTask)", counts[REFUSED]),
+        ("refused: prompts that are attacked (OpenICLAttackTask), or a section that is malformed", counts[REFUSED]),
     ]
     lines = [f"Of {len(files)} files that define datasets:", "", "| | files | share |", "|---|---:|---:|"]
     lines += [f"| {what} | {count} | {100 * count / len(files):.1f} % |" for what, count in rows]

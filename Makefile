@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OPENCOMPASS := .opencompass
 # Two workers where there are two cores: many tests wait for jobs. tests/workers.py says which belong together.
-PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not model and not process and not airflow and not slurm and not live and not soak
 
 ifeq ($(filter local slurm,$(CLUSTER)),)

@@ -14,7 +14,7 @@ from opencompass_venv import opencompass_package, opencompass_python
 from opencompass_wheel import opencompass_wheel
 from postgres import database_url, postgres, postgres_url
 from soak_table import record, soak_table
-from workers import pytest_collection_modifyitems
+from workers import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 
 # fixtures and hooks
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_runtest_makereport",
     "pytest_sessionfinish",
+    "pytest_xdist_make_scheduler",
     "record",
     "slurm_packages",
     "soak_table",

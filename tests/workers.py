@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-# Fixtures that take longer than most tests that use them: whoever shares one of these shares a worker.
-COSTLY = {"world": "airflow", "inference_image": "image"}
+SHARED = {"tests/live/": "one Airflow", "container": "one image", "opencompass_on_slurm": "one image"}
+"""What stands in the paths of tests that share something costly: whoever shares it shares a worker."""
+_FIRST = "tests/live/"
 _LOCK = Path(tempfile.gettempdir(), f"opencompass-ops-tests-{os.getuid()}.lock")
 
 
@@ -24,18 +27,24 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(tryfirst=True)
+def group(nodeid: str) -> str:
+    """The name of the tests that run on one worker with this one: its file's, or what the file shares with others."""
+    path = nodeid.partition("::")[0]
+    return next((name for part, name in SHARED.items() if part in path), path)
+
+
+class Groups(LoadScopeScheduling):
+    """Hands out whole groups. The ``loadgroup`` of xdist 3.8 has no effect with pytest 9.2, which keeps its ids."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Ours for ``--dist loadfile``."""
+    return Groups(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file, and those of a costly fixture, on one worker; the longest groups begin first.
-
-    The live tests take a third of the time: begun last, they would leave the other workers without work.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: "world" not in getattr(item, "fixturenames", ()))
-
-
-def group(item: pytest.Item) -> str:
-    """The name of the tests that run on one worker with this one."""
-    shared = [name for fixture, name in COSTLY.items() if fixture in getattr(item, "fixturenames", ())]
-    return shared[0] if shared else item.path.relative_to(item.config.rootpath).as_posix().replace("/", ".")
+    """The live tests take a third of the time: begun last, they would leave the other workers without work."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_FIRST))

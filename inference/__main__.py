@@ -1,4 +1,4 @@
-"""``python -m inference infer|eval|viz|probe|checkpoints|repeats|sandbox``: the same arguments everywhere."""
+"""``python -m inference infer|eval|viz|probe|checkpoints|repeats|messages|sandbox``: the same arguments everywhere."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ def main(argv: Sequence[str]) -> int:
         from inference.repeats import main_repeats
 
         return main_repeats()
+    if arguments.command == "messages":
+        from inference.messages import main_messages
+
+        return main_messages()
     if arguments.command == "sandbox":
         from inference.sandbox.pool import main_sandbox
 
@@ -72,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("probe", help="look at data and weights before anything is planned; on stdin and stdout")
     commands.add_parser("checkpoints", help="look at what a training run has written; on stdin and stdout")
     commands.add_parser("repeats", help="look through answers for repetition; on stdin and stdout")
+    commands.add_parser("messages", help="write what models would be asked; on stdin and stdout")
     return parser
 
 

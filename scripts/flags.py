@@ -39,7 +39,7 @@ def _default(parameter: Parameter) -> str:
 def _meaning(parameter: Parameter) -> str:
     if parameter.dead:
         return f"**warns**: {parameter.dead}"
-    if parameter.refused:
+    if parameter.refused and not parameter.typed:
         return f"**refused**: {parameter.refused}"
     choices = f" One of {', '.join(f'`{choice}`' for choice in parameter.choices)}." if parameter.choices else ""
     return f"{parameter.description}{choices}".replace("|", "\\|")

@@ -99,6 +99,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from opencompass_ops.results.store import default_url
 
     params = from_arguments(arguments)
+    messages = params.pop("dump_only_message_path", None)
+    if messages:
+        from opencompass_ops.rendering import write_messages
+
+        return write_messages(Path(messages), params, say=_say)
     prepared = prepare(params, database_url=default_url(), say=print, user=user_name())
     print(prepared.text)
     if prepared.dry_run:

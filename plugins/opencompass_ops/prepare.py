@@ -26,7 +26,7 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard, PlannedStage
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
-from opencompass_ops.contract.spec import EVAL
+from opencompass_ops.contract.spec import EVAL, ShardSpec
 from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.gates.policy import GatePolicy
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
@@ -62,11 +62,13 @@ class Prepared:
 
     :param text: what people read: shards, costs, what is reused.
     :param dry_run: nothing was written.
+    :param specs: what the jobs of a dry run would be told.
     """
 
     plan: Plan
     text: str
     dry_run: bool
+    specs: tuple[ShardSpec, ...] = ()
 
     @property
     def run_dir(self) -> Path:
@@ -147,7 +149,8 @@ def prepare(
         _write(output, folder, report, config)
         write_identities(LocalFiles(folder), wanted)
     shown = commands(output) if request.dry_run else {}
-    return Prepared(plan=output.plan, text=describe(output, shown), dry_run=request.dry_run)
+    specs = output.specs if request.dry_run else ()
+    return Prepared(plan=output.plan, text=describe(output, shown), dry_run=request.dry_run, specs=specs)
 
 
 @dataclass(frozen=True)
@@ -339,8 +342,8 @@ def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig)
     here = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "opencompass-ops")
     there = Path(cluster.state_dir or "~/.opencompass-ops", "cache")
     return ProbeRequest(
-        models=tuple(config.models if on_login else _seen_here(config.models, cluster)),
-        datasets=tuple(config.datasets if on_login else _seen_here(config.datasets, cluster)),
+        models=tuple(config.models if on_login else seen_here(config.models, cluster)),
+        datasets=tuple(config.datasets if on_login else seen_here(config.datasets, cluster)),
         limit=request.limit,
         data_dir=cluster.on_cluster(_data_dir(cluster)) if on_login else _data_dir(cluster),
         cache_dir=str(there if on_login else here),
@@ -348,7 +351,8 @@ def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig)
     )
 
 
-def _seen_here(configs: Sequence[dict[str, Any]], cluster: ClusterConfig) -> list[dict[str, Any]]:
+def seen_here(configs: Sequence[dict[str, Any]], cluster: ClusterConfig) -> list[dict[str, Any]]:
+    """Configs with their paths as this host sees them."""
     paths = ("path", "tokenizer_path")
     return [
         config | {key: cluster.on_host(config[key]) for key in paths if isinstance(config.get(key), str)}

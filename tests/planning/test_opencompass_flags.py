@@ -12,7 +12,8 @@ from opencompass_ops.planning import params
 from opencompass_ops.planning.request import Request
 from scripts.flags import PAGE, page, table
 
-WARNS, REFUSED = "warns", "refused"
+WARNS, REFUSED, TYPED = "warns", "refused", "typed"
+"""The last: the command run takes it, and no request."""
 
 # Every add_argument of opencompass/cli/main.py 0.5.4, in its order, as people type it; then the two that went in 0.2.6.
 FLAGS: list[tuple[list[str], str, Any]] = [
@@ -49,7 +50,7 @@ FLAGS: list[tuple[list[str], str, Any]] = [
     (["--station-overwrite"], "station_overwrite", True),
     (["--read-from-station"], "read_from_station", WARNS),
     (["--dataset-num-runs", "4"], "dataset_num_runs", 4),
-    (["--dump-only-message-path", "m"], "dump_only_message_path", REFUSED),
+    (["--dump-only-message-path", "m"], "dump_only_message_path", TYPED),
     (["-p", "llmeval"], "partition", "llmeval"),
     (["--partition", "llmeval"], "partition", "llmeval"),
     (["-q", "auto"], "quotatype", "auto"),
@@ -90,7 +91,8 @@ def parse(*argv: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("argv", "name", "outcome"), FLAGS, ids=[" ".join(argv) for argv, _, _ in FLAGS])
 def test_a_flag_of_run_py(argv: list[str], name: str, outcome: Any):
     said = parse(*(["c.py", *argv] if name != "config" else argv))
-    if outcome == REFUSED:
+    assert params.BY_NAME[name].typed == (outcome == TYPED)
+    if outcome in (REFUSED, TYPED):
         with pytest.raises(InputError, match=rf"{name}=.*\({params.BY_NAME[name].flags[-1]}\): .{{20,}}"):
             Request.from_params(said)
         return

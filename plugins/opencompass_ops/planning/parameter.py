@@ -31,6 +31,7 @@ class Parameter:
     :param fields: for an array of objects: the names of their fields; the first one is required.
     :param dead: why saying it changes nothing; it is accepted with this warning and is no field of the form.
     :param refused: why it cannot be had and what to do instead; whoever says it is told so.
+    :param typed: whether the command run takes it all the same and keeps it from the request.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Parameter:
     fields: tuple[str, ...] = ()
     dead: str = ""
     refused: str = ""
+    typed: bool = False
 
     @property
     def is_live(self) -> bool:

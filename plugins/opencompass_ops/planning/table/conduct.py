@@ -17,6 +17,16 @@ CONDUCT = (
         flags=("--dry-run",),
     ),
     Parameter(
+        "dump_only_message_path",
+        "string",
+        "Messages only",
+        "Folder for MODEL/DATASET.jsonl: what each model would be asked, and the reference; nothing is answered.",
+        HOW,
+        flags=("--dump-only-message-path",),
+        refused="only the command run (run.py) writes messages, on its own host; a form, REST and plan cannot",
+        typed=True,
+    ),
+    Parameter(
         "debug",
         "boolean",
         "Debug",

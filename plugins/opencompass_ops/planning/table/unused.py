@@ -37,15 +37,6 @@ WITHOUT_EFFECT = (
         dead="OpenCompass reads the flag and gives it to no model; write min_out_len into a model config",
     ),
     Parameter(
-        "dump_only_message_path",
-        "string",
-        "Dump only message path",
-        "Write the prompts and answer nothing.",
-        UNUSED,
-        flags=("--dump-only-message-path",),
-        refused="it is not built; a run with --limit 3 shows the prompts as origin_prompt in its prediction files",
-    ),
-    Parameter(
         "num_gpus",
         "integer",
         "Num gpus",

@@ -99,14 +99,17 @@ def test_a_ranked_dataset_has_none_and_that_alone_is_a_failure(world: SmallWorld
     ranked = ranked.replace("GenInferencer", "PPLInferencer").replace("abbr='sums'", "abbr='ranked'")
     model = MODEL.format(path=str(world.folder / "tiny"))
     assert dump(world.config(model + ranked)) == 1
-    said = "ranked has no messages: it ranks (PPLInferencer); OpenCompass writes those of GenInferencer only"
+    said = "ranked has no messages: it is ranked by PPLInferencer, and OpenCompass writes those of GenInferencer only"
     assert said in capsys.readouterr().out
     both = ranked + "both = datasets\n" + DATASETS + "datasets = datasets + both\n"
     assert dump(world.config(model + both)) == 0
     assert sorted(written(world.folder / "messages")) == ["tiny/sums.jsonl"]
 
 
-def test_a_mode_that_asks_nothing_is_refused(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
+def test_what_asks_nothing_is_refused(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
     assert dump(world.config(), "-m", "eval") == 2
-    assert "mode=eval asks no model" in capsys.readouterr().err
+    assert main(["plan", world.config(), "--dump-only-message-path", "messages"]) == 2
+    said = capsys.readouterr().err
+    assert "mode=eval asks no model" in said
+    assert "only the command run (run.py) writes messages" in said
     assert not (world.folder / "messages").exists()

@@ -108,6 +108,7 @@ def test_a_ranked_dataset_has_none_and_that_alone_is_a_failure(world: SmallWorld
 
 def test_what_asks_nothing_is_refused(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
     assert dump(world.config(), "-m", "eval") == 2
+    assert dump(world.config(), "--dry-run") == 0  # shows the plan
     assert main(["plan", world.config(), "--dump-only-message-path", "messages"]) == 2
     said = capsys.readouterr().err
     assert "mode=eval asks no model" in said

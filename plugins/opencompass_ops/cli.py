@@ -100,7 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     params = from_arguments(arguments)
     messages = params.pop("dump_only_message_path", None)
-    if messages:
+    if messages and not params["dry_run"]:
         from opencompass_ops.rendering import write_messages
 
         return write_messages(Path(messages), params, say=_say)

@@ -68,8 +68,8 @@ def _inferencer(dataset: dict[str, Any]) -> str:
 def _without_messages(specs: Sequence[ShardSpec]) -> list[str]:
     kinds = {part.dataset_abbr: _inferencer(part.dataset) for spec in specs for part in spec.parts}
     return [
-        f"{name} has no messages: it is {'ranked' if 'PPL' in kind else 'asked'} by {kind}, and OpenCompass writes those "
-        f"of {_WRITES} only"
+        f"{name} has no messages: it is {'ranked' if 'PPL' in kind else 'asked'} by {kind}, and OpenCompass writes "
+        f"those of {_WRITES} only"
         for name, kind in sorted(kinds.items())
         if kind != _WRITES
     ]

@@ -10,6 +10,7 @@ import pytest
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.errors import InputError
+from opencompass_ops.gates.detector import LEVEL, Score, SeriesDetector
 from opencompass_ops.gates.judging import compare_named, judge_run
 from opencompass_ops.gates.policy import ENFORCE, GatePolicy
 from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED
@@ -172,6 +173,16 @@ def test_a_series_that_fell_is_an_alert_beside_the_gate(lab):
         lab.run(step, right(0.6))
     record = judge_run(lab.store, lab.run(6, right(0.45)), GatePolicy())
     assert [(alert.dataset, alert.since, alert.reference_step) for alert in record.alerts] == [("sum", 6, 5)]
+
+
+def test_what_the_detector_takes_for_noise_is_no_alert(lab):
+    for step in range(1, 6):
+        lab.run(step, right(0.6))
+    slightly_lower = lab.run(6, right(0.555))
+    watch = SeriesDetector()
+    *_, found = [watch.observe(Score(step, 60.0 if step < 6 else 55.5, 1.5)) for step in range(1, 7)]
+    assert LEVEL < found.p_value < GatePolicy().alert_q
+    assert judge_run(lab.store, slightly_lower, GatePolicy()).alerts == ()
 
 
 def test_only_the_best_that_passes_is_promoted(lab):

@@ -198,7 +198,7 @@ def _signs(row: ScoreRow, references: Sequence[Reference], policy: GatePolicy) -
 
 
 def _alerts(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) -> list[Alert]:
-    """What the detector says of each candidate's series, corrected over all of them."""
+    """The detector's alarms of the candidates' series that hold when corrected over all of them."""
     found = [(row, finding) for row in candidates if (finding := _look(store, row)) is not None]
     adjusted = benjamini_hochberg([finding.p_value for _, finding in found])
     return [
@@ -215,7 +215,7 @@ def _alerts(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) ->
             p,
         )
         for (row, finding), p in zip(found, adjusted, strict=True)
-        if p <= policy.alert_q
+        if finding.is_alarm and p <= policy.alert_q
     ]
 
 

@@ -32,7 +32,7 @@ class GatePolicy:
     :param max_drop: a drop up to this, in percent of the metric's range (points of accuracy), is allowed.
     :param thresholds: ``max_drop`` of single datasets.
     :param alpha: chance that a checkpoint that is no worse fails, over all its datasets and references together.
-    :param alert_q: expected share of false ones among the alerts of the detector.
+    :param alert_q: expected share of false ones among the alerts; only alarms of the detector can be alerts.
     :param unhealthy: share of a dataset's items that may be empty, unreadable or cut before its score is doubted.
     :param promote: ``better``: a checkpoint that passes and is the best of its series is promoted.
     :param approval: whether a person is asked before that.

@@ -73,6 +73,7 @@ def test_what_is_no_enforced_failure_is_green_and_told(judged, outcome, mode):
     judged(outcome, mode)
     left = execute_gate()
     assert left["pushed_gate"]["outcome"] == outcome
+    assert left["pushed_gate"]["is_red"] is False
     assert left["pushed_promotion"] is None
 
 

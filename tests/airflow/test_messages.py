@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,6 +194,50 @@ def test_an_undelivered_message_is_red_in_the_grid_and_the_callback_tries_again(
     assert len(chat.taken) == 2
     tell_end(context("scheduled", **planned(files)))
     assert len(chat.taken) == 2
+
+
+GREEN = {"outcome": "pass", "is_red": False}
+
+
+def whole(folder: Path, verdict: dict[str, Any] | None) -> dict[str, Any]:
+    """What tasks left of a run that has all its scores."""
+    files = write_run(folder / "run")
+    for shard in ("infer-0000", "infer-0001", "eval-0000"):
+        end(files, shard)
+    cover(files)
+    summary = {"coverage": "coverage 1/1 pairs", "failed": 0}
+    return planned(files) | {"summarize_summary": summary, "gate_gate": verdict}
+
+
+def test_a_gate_that_ended_without_a_verdict_is_no_success(chat: ChatServer, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.corp")
+    NotifyOperator(task_id="notify").execute(context("scheduled", **whole(tmp_path, None)))
+    card, _ = chat.texts
+    assert "Evaluation failed: eval_tiny" in card
+    assert "without its verdict" in card
+    assert "(gate)" in unescape(card)
+    assert "/tasks/gate)" in card
+
+
+@pytest.mark.parametrize("verdict", [GREEN, {"outcome": "fail", "is_red": True}])
+def test_a_run_with_its_scores_and_its_verdict_is_told_as_it_was_before(chat: ChatServer, tmp_path: Path, verdict):
+    left = whole(tmp_path, verdict)
+    NotifyOperator(task_id="notify").execute(context(params={"lark": True}, **left))
+    tell_end(context(params={"lark": True}, **left) | {"reason": "task_failure" if verdict["is_red"] else "success"})
+    assert len(chat.taken) == 2
+    assert "Evaluation done: eval_tiny" in chat.texts[0]
+
+
+def test_a_run_that_fails_after_its_success_was_told_is_told_again_by_the_callback(chat: ChatServer, tmp_path: Path):
+    left = whole(tmp_path, GREEN)
+    NotifyOperator(task_id="notify").execute(context("scheduled", {"lark": True}, **left))
+    late = context("scheduled", {"lark": True}, **left) | {"reason": "task_failure"}
+    late["ti"].task_id = "promote"
+    tell_end(late)
+    assert "Evaluation done" in chat.texts[0]
+    assert "Evaluation failed: eval_tiny" in chat.texts[2]
+    assert "(promote)" in unescape(chat.texts[2])
+    assert len(chat.taken) == 4
 
 
 def test_a_callback_that_fails_hurts_nobody(caplog: pytest.LogCaptureFixture):

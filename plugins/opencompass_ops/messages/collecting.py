@@ -36,11 +36,13 @@ class Circumstances:
     :param user: who started the run.
     :param launch: the run's id in Airflow, "" for the command line.
     :param problem: what else went wrong, e.g. that scores could not be stored; one line.
+    :param task: where that was.
     """
 
     user: str = ""
     launch: str = ""
     problem: str = ""
+    task: str = "summarize"
     links: tuple[Link, ...] = ()
 
 
@@ -63,10 +65,11 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
     coverage = _of_this_launch(files, layout.COVERAGE) or {}
     pairs = list(coverage.get("pairs", []))
     lacking = tuple(Trouble(f"{pair['model']}/{pair['dataset']}", pair["reason"]) for pair in pairs if pair["reason"])
-    is_whole = bool(pairs) and not lacking and not seen.problem
+    has_all = bool(pairs) and not lacking
+    is_whole = has_all and not seen.problem
     budget = () if is_whole else _budget(files)
     kind = Kind.SUCCESS if is_whole else Kind.BUDGET if budget else Kind.FAILURE
-    if is_whole:
+    if has_all:
         stages = tuple(_whole(stage) for stage in stages)
     table = layout.summary(plan.stamp, "txt")
     return _digest(
@@ -74,7 +77,7 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
         plan,
         seen,
         stages=stages,
-        troubles=() if is_whole or any(stage.failed for stage in stages) else _other(lacking, seen.problem),
+        troubles=() if is_whole or any(stage.failed for stage in stages) else _other(lacking, seen),
         pairs=(len(pairs) - len(lacking), len(pairs) or len(plan.pairs)),
         scores=tuple(score for pair in plan.pairs for score in _scores(files, pair)),
         gate=_gate(files),
@@ -187,9 +190,9 @@ def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
     return "" if ended or is_there else NEVER_RAN
 
 
-def _other(lacking: tuple[Trouble, ...], problem: str) -> tuple[Trouble, ...]:
+def _other(lacking: tuple[Trouble, ...], seen: Circumstances) -> tuple[Trouble, ...]:
     """What is wrong where no shard has failed."""
-    return lacking or (Trouble("summarize", str(mask(problem)) or "there is no summary"),)
+    return lacking or (Trouble(seen.task, str(mask(seen.problem)) or "there is no summary"),)
 
 
 def _why(files: LocalFiles, shard: PlannedShard, outcome: attempts.Outcome) -> str:

@@ -27,6 +27,8 @@ PROBLEM_KEY = "problem"
 """XCom of the task that plans: why it failed."""
 TOLD_KEY = "told"
 """XCom and state of the task that notifies: what was told of a run that has no folder."""
+SUCCESS = "success"
+"""The reason that Airflow gives the callback of a DAG whose run has not failed."""
 _MANUAL = "manual"
 
 
@@ -59,7 +61,9 @@ class AirflowRun:
 
         if self._planned.get("dry_run"):
             return []
-        seen = self.seen(self._problem(), log=self._log(), page="summarize" if self.run_dir else "")
+        task, problem = self._problem()
+        log = self._log() or (task if problem else "")
+        seen = self.seen(problem, task=task, log=log, page="summarize" if self.run_dir else "")
         digest = ended(self.run_dir, seen) if self.run_dir else unplanned(self._name, seen)
         return self._tell(digest, kept, patient=patient)
 
@@ -79,10 +83,11 @@ class AirflowRun:
         run_type = str(getattr(self.context.get("dag_run"), "run_type", _MANUAL))
         return run_type.rpartition(".")[2].lower() != _MANUAL or bool(self._params.get("series"))
 
-    def seen(self, problem: str = "", *, log: str = "", page: str = "") -> Circumstances:
+    def seen(self, problem: str = "", *, task: str = "summarize", log: str = "", page: str = "") -> Circumstances:
         """What only Airflow knows.
 
         :param problem: what went wrong beside the shards.
+        :param task: the task where that was.
         :param log: the task whose log says most, as Airflow's pages name it.
         :param page: the one that shows the scores.
         """
@@ -99,6 +104,7 @@ class AirflowRun:
             user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
             launch=str(self.context["run_id"]),
             problem=problem,
+            task=task,
             links=tuple(links) if "://" in base else (),  # else Airflow was not told its own address
         )
 
@@ -143,14 +149,26 @@ class AirflowRun:
 
         return RunLedger(self.run_dir) if self.run_dir else ShortLedger(kept or ())
 
-    def _problem(self) -> str:
-        """What went wrong beside the shards."""
+    def _problem(self) -> tuple[str, str]:
+        """The task where something went wrong beside the shards, and what; "" for nothing.
+
+        A red gate is none: its verdict is told as such.
+        """
         if not self._planned:
-            return str(self._pull("plan", PROBLEM_KEY) or self.context.get("reason") or "")
+            return "plan", str(self._pull("plan", PROBLEM_KEY) or self.context.get("reason") or "")
         summary = self._pull("summarize", "summary")
         if summary is None:
-            return "task summarize has not ended well; its log says why"
-        return str(summary["coverage"]) if summary["failed"] else ""
+            return "summarize", "task summarize has not ended well; its log says why"
+        if summary["failed"]:
+            return "summarize", str(summary["coverage"])
+        verdict = self._pull("gate", "gate")
+        if verdict is None:
+            return "gate", "the gate has ended without its verdict; its log says why"
+        reason = str(self.context.get("reason") or SUCCESS)  # only a callback of the DAG has one
+        if reason == SUCCESS or verdict.get("is_red"):
+            return "summarize", ""
+        task = str(getattr(self.context.get("ti"), "task_id", "promote"))
+        return task, f"the run has failed after its scores were complete ({reason}); the log of the task says why"
 
     def _log(self) -> str:
         """The task whose log says most: of the first shard that failed."""

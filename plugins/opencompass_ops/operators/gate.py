@@ -56,7 +56,12 @@ class GateOperator(BaseOperator):
         record = gate(planned["run_dir"], database_url=results_url())
         text = gate_text(record)
         self.log.info("%s", text)
-        small = {"outcome": record.outcome, "headline": record.headline[:2000], "text": text[:XCOM_CHARACTERS]}
+        small: dict[str, Any] = {
+            "outcome": record.outcome,
+            "is_red": record.is_red,
+            "headline": record.headline[:2000],
+            "text": text[:XCOM_CHARACTERS],
+        }
         ti.xcom_push(key="gate", value=small)
         ti.xcom_push(key=PROMOTION_KEY, value=vars(record.promotion) if record.promotion else None)
         if record.is_red:

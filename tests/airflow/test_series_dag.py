@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,38 @@ def test_the_scheduler_reads_back_what_the_dag_file_made(folder: Path):
     _write(folder, "run7", schedule="0 3 * * *")
     (dag,) = build_series_dags().values()
     assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == dag.dag_id
+
+
+@dataclass
+class _Asks:
+    """A task instance that asks Airflow for one run."""
+
+    run: str = ""
+    summarize: str | None = None
+
+    def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
+        return int(bool(self.run))
+
+    def get_dagrun_state(self, *, dag_id: str, run_id: str) -> str:
+        return self.run
+
+    def get_task_states(self, *, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, object]]:
+        return {run_ids[0]: {"summarize": self.summarize}} if self.summarize != "no such task" else {}
+
+
+@pytest.mark.parametrize(
+    ("run", "summarize", "state"),
+    [
+        ("", None, None),
+        ("queued", None, "queued"),
+        ("running", "success", "success"),
+        ("failed", "success", "success"),
+        ("failed", "failed", "failed"),
+        ("running", None, "running"),
+        ("failed", "no such task", "failed"),
+    ],
+)
+def test_a_run_whose_gate_failed_has_evaluated_its_checkpoint(run: str, summarize: str | None, state: str | None):
+    from opencompass_ops.operators.discover import run_state
+
+    assert run_state(_Asks(run, summarize), "opencompass_eval", "series__run7__1") == state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -11,6 +12,27 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opencompass_ops.series.config import Series
+
+
+SUMMARIZE = "summarize"
+"""The task that is green once every score is there; what follows it judges the checkpoint, not the evaluation."""
+
+
+def run_state(ti: Any, dag_id: str, run_id: str) -> str | None:
+    """How far a run's evaluation is; None where there is no such run.
+
+    A gate that fails, or a promotion that is refused, makes the run red; its evaluation succeeded all the same.
+
+    :param ti: the task instance that asks.
+    """
+    from airflow.sdk import DagRunState
+
+    if not ti.get_dr_count(dag_id=dag_id, run_ids=[run_id]):
+        return None
+    tasks = ti.get_task_states(dag_id=dag_id, task_ids=[SUMMARIZE], run_ids=[run_id]).get(run_id, {})
+    if tasks.get(SUMMARIZE) == "success":
+        return "success"
+    return DagRunState(ti.get_dagrun_state(dag_id=dag_id, run_id=run_id)).value
 
 
 class DiscoverOperator(BaseOperator):
@@ -31,8 +53,6 @@ class DiscoverOperator(BaseOperator):
         :raises InputError: the series, its suite or the params are wrong.
         :raises UnsureError: the place cannot be asked.
         """
-        from airflow.sdk import DagRunState
-
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.object_store import keys_of
         from opencompass_ops.hooks.results import results_url
@@ -46,14 +66,9 @@ class DiscoverOperator(BaseOperator):
         asked = Asked.from_params(dict(context["params"]))
         ti = context["ti"]
 
-        def run_state(run_id: str) -> str | None:
-            if not ti.get_dr_count(dag_id=series.dag, run_ids=[run_id]):
-                return None
-            return DagRunState(ti.get_dagrun_state(dag_id=series.dag, run_id=run_id)).value
-
         with Ledger.open(results_url()) as ledger:
             place = open_place(series, keys_of)
-            begun = discover(series, place, ledger, asked, run_state, self.log.info)
+            begun = discover(series, place, ledger, asked, partial(run_state, ti, series.dag), self.log.info)
         return [{"run_id": row.run_id, "title": f"{row.version} {row.name}"} for row in begun]
 
 

@@ -24,6 +24,7 @@ class SeriesWorld:
     """What one test moves.
 
     :param states: DAG run id -> state.
+    :param stops: DAG run id -> the grant that ended it.
     :param asks: suite -> what it asks.
     :param said: lines of the log.
     """
@@ -32,6 +33,7 @@ class SeriesWorld:
     ledger: Ledger
     values: dict[str, Any]
     states: dict[str, str] = field(default_factory=dict)
+    stops: dict[str, str] = field(default_factory=dict)
     asks: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -78,6 +80,7 @@ class SeriesWorld:
             Asked.from_params(asked),
             self.states.get,
             self.said.append,
+            lambda row: self.stops.get(row.run_id, ""),
         )
         if end is not None:
             self.states |= {row.run_id: end for row in begun}

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from opencompass_ops.contract import layout
 from opencompass_ops.series.config import ENVIRONMENT
+from opencompass_ops.series.ledger import Evaluation, run_id
 
 pytestmark = pytest.mark.airflow
 
@@ -98,3 +100,50 @@ def test_a_run_whose_gate_failed_has_evaluated_its_checkpoint(run: str, summariz
     from opencompass_ops.operators.discover import run_state
 
     assert run_state(_Asks(run, summarize), "opencompass_eval", "series__run7__1") == state
+
+
+class _Pulls:
+    """A task instance that reads what other runs left.
+
+    :param left: (run id, key) -> XCom of the task ``plan``.
+    """
+
+    def __init__(self, left: dict[tuple[str, str], object]) -> None:
+        self._left = left
+
+    def xcom_pull(
+        self, *, task_ids: str, dag_id: str, run_id: str, map_indexes: int, key: str = "return_value"
+    ) -> object:
+        assert (task_ids, dag_id, map_indexes) == ("plan", "opencompass_eval", -1)
+        return self._left.get((run_id, key))
+
+
+def _row(attempts: int) -> Evaluation:
+    return Evaluation(
+        "run7", "w", "f", 1, "step-1", 1, "s", run_id("run7", "w", "f", attempts), attempts, "started", "", "2026", ""
+    )
+
+
+def test_an_attempt_goes_on_in_the_newest_folder_of_those_before_it_that_is_there(tmp_path: Path):
+    from opencompass_ops.operators.discover import earlier_folder
+
+    for name in ("1", "3"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / layout.PLAN).touch()
+    left: dict[tuple[str, str], object] = {
+        (run_id("run7", "w", "f", attempt), "return_value"): {"run_dir": str(tmp_path / str(attempt))}
+        for attempt in (1, 2, 3)
+    }
+    assert earlier_folder(_Pulls(left), "opencompass_eval", _row(3)) == str(tmp_path / "1")
+    assert earlier_folder(_Pulls(left), "opencompass_eval", _row(1)) == ""
+    assert earlier_folder(_Pulls({}), "opencompass_eval", _row(3)) == ""
+
+
+def test_a_plan_that_was_refused_says_which_grant_it_was():
+    from opencompass_ops.notifications.runs import PROBLEM_KEY
+    from opencompass_ops.operators.discover import stopped_by
+
+    problem = "Nothing was started, because GPU-hours are used up:\n- 2 GPU-hours of everyone: 2.0 are used\nWait"
+    left: dict[tuple[str, str], object] = {(_row(1).run_id, PROBLEM_KEY): problem}
+    assert stopped_by(_Pulls(left), "opencompass_eval", _row(1)) == "2 GPU-hours of everyone: 2.0 are used"
+    assert stopped_by(_Pulls({}), "opencompass_eval", _row(1)) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opencompass_ops.series.config import Series
+    from opencompass_ops.series.ledger import Evaluation
 
 
+PLAN = "plan"
 SUMMARIZE = "summarize"
 """The task that is green once every score is there; what follows it judges the checkpoint, not the evaluation."""
 
@@ -33,6 +36,36 @@ def run_state(ti: Any, dag_id: str, run_id: str) -> str | None:
     if tasks.get(SUMMARIZE) == "success":
         return "success"
     return DagRunState(ti.get_dagrun_state(dag_id=dag_id, run_id=run_id)).value
+
+
+def run_folder(ti: Any, dag_id: str, run_id: str) -> str:
+    """The folder that a run claimed; "" where its plan did not come so far, or Airflow knows the run no more."""
+    planned = ti.xcom_pull(task_ids=PLAN, dag_id=dag_id, run_id=run_id, map_indexes=-1)
+    return str(planned["run_dir"]) if planned else ""
+
+
+def stopped_by(ti: Any, dag_id: str, row: Evaluation) -> str:
+    """The site's limit on GPU-hours that ended an evaluation's run; "" where there was none."""
+    from opencompass_ops.notifications.runs import PROBLEM_KEY
+    from opencompass_ops.series import stops
+
+    folder = run_folder(ti, dag_id, row.run_id)
+    if folder:
+        return stops.stopped_by(folder, row.begun_at)
+    problem = ti.xcom_pull(task_ids=PLAN, dag_id=dag_id, run_id=row.run_id, key=PROBLEM_KEY, map_indexes=-1)
+    return stops.refused_for(str(problem or ""))
+
+
+def earlier_folder(ti: Any, dag_id: str, row: Evaluation) -> str:
+    """The newest run folder of an evaluation's earlier attempts that is still there; "" where there is none."""
+    from opencompass_ops.contract import layout
+    from opencompass_ops.series.ledger import run_id
+
+    for attempt in range(row.attempts - 1, 0, -1):
+        folder = run_folder(ti, dag_id, run_id(row.series, row.digest, row.fingerprint, attempt))
+        if folder and Path(folder, layout.PLAN).is_file():
+            return folder
+    return ""
 
 
 class DiscoverOperator(BaseOperator):
@@ -68,7 +101,8 @@ class DiscoverOperator(BaseOperator):
 
         with Ledger.open(results_url()) as ledger:
             place = open_place(series, keys_of)
-            begun = discover(series, place, ledger, asked, partial(run_state, ti, series.dag), self.log.info)
+            state, stopped = partial(run_state, ti, series.dag), partial(stopped_by, ti, series.dag)
+            begun = discover(series, place, ledger, asked, state, self.log.info, stopped)
         return [{"run_id": row.run_id, "title": f"{row.version} {row.name}"} for row in begun]
 
 
@@ -104,7 +138,7 @@ class StartEvaluationOperator(BaseOperator):
         raise DagRunTriggerException(
             trigger_dag_id=series.dag,
             dag_run_id=self.run_id,
-            conf=self._params(series),
+            conf=self._params(series, context["ti"]),
             reset_dag_run=False,
             skip_when_already_exists=True,
             wait_for_completion=False,
@@ -115,12 +149,15 @@ class StartEvaluationOperator(BaseOperator):
             note=f"{self.title} of series {series.name}",
         )
 
-    def _params(self, series: Series) -> dict[str, Any]:
+    def _params(self, series: Series, ti: Any) -> dict[str, Any]:
+        from airflow.sdk.exceptions import AirflowSkipException
+
         from opencompass_ops.clusters.shell import run_to_end
         from opencompass_ops.errors import InputError
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.object_store import keys_of
         from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.liveness import live_jobs
         from opencompass_ops.series.discovery import evaluation_params
         from opencompass_ops.series.ledger import FAILED, Ledger
         from opencompass_ops.series.places import open_place
@@ -137,4 +174,9 @@ class StartEvaluationOperator(BaseOperator):
                 with ledger.exclusive(series.name) as book:
                     book.end(evaluation, FAILED, str(error))
                 raise
-        return evaluation_params(series, evaluation, path, rows)
+        folder = earlier_folder(ti, series.dag, evaluation)
+        alive = live_jobs(Path(folder)) if folder else ()
+        if alive:
+            # The run is not there yet, so that the next look comes here again.
+            raise AirflowSkipException(f"{len(alive)} jobs of the attempt before, in {folder}, are alive; a later look")
+        return evaluation_params(series, evaluation, path, rows, reuse=Path(folder).name if folder else "")

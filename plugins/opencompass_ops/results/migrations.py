@@ -80,6 +80,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended_at TEXT NOT NULL, PRIMARY KEY (series, digest, fingerprint))""",
         "CREATE UNIQUE INDEX ix_evaluation_run_id ON evaluation (run_id)",
     ),
+    ("ALTER TABLE evaluation ADD COLUMN stops INTEGER NOT NULL DEFAULT 0",),
 )
 
 

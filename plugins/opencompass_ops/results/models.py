@@ -143,5 +143,6 @@ evaluation = Table(
     Column("reason", Text, nullable=False),
     Column("begun_at", Text, nullable=False),
     Column("ended_at", Text, nullable=False),
+    Column("stops", Integer, nullable=False),
 )
 """Outlives runs and checkpoints: it says what was evaluated, and under which version."""

@@ -10,7 +10,7 @@ from typing import Any
 from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.errors import InputError
 from opencompass_ops.series.config import Series
-from opencompass_ops.series.ledger import FAILED, READY, STARTED, SUCCEEDED, Book, Evaluation, Ledger, Sighting
+from opencompass_ops.series.ledger import FAILED, READY, STARTED, STOPPED, SUCCEEDED, Book, Evaluation, Ledger, Sighting
 from opencompass_ops.series.looking import look
 from opencompass_ops.series.places import Place
 from opencompass_ops.series.selection import A_DAY_S, Candidate, Limits, Spent, select
@@ -21,6 +21,8 @@ MOST = 200
 
 RunState = Callable[[str], str | None]
 """An evaluation's DAG run by its id: ``queued``, ``running``, ``success`` or ``failed``; None where there is none."""
+StoppedBy = Callable[[Evaluation], str]
+"""The site's limit on GPU-hours that ended an evaluation's failed run; "" where it failed by itself."""
 Say = Callable[[str], None]
 
 
@@ -82,11 +84,18 @@ class _Turn:
 
 
 def discover(
-    series: Series, place: Place, ledger: Ledger, asked: Asked, run_state: RunState, say: Say
+    series: Series,
+    place: Place,
+    ledger: Ledger,
+    asked: Asked,
+    run_state: RunState,
+    say: Say,
+    stopped_by: StoppedBy = lambda row: "",
 ) -> list[Evaluation]:
     """Look, and begin the evaluations whose turn it is; not for use in an event loop.
 
     :param run_state: of an evaluation's DAG run.
+    :param stopped_by: which grant ended a failed run.
     :returns: evaluations that have no DAG run yet, in the order in which they are to begin: those begun now, and those
         that somebody began who did not come to make the run.
     :raises InputError: the suite is wrong.
@@ -98,10 +107,11 @@ def discover(
     known = ledger.evaluations(series.name)
     fingerprints = _fingerprints(series, known, say)
     states = {one.run_id: run_state(one.run_id) for one in known if one.state != SUCCEEDED}
+    stops = {one.run_id: stopped_by(one) for one in known if _has_failed(one, states)}
     used, granted = ledger.gpu_hours(series.name)
     with ledger.exclusive(series.name) as book:
-        rows = [_learn(book, row, states) for row in book.evaluations()]
-        turns = list(_turns(series, asked, sightings, rows, fingerprints))
+        rows = [_learn(book, row, states, stops) for row in book.evaluations()]
+        turns = list(_turns(series, asked, sightings, rows, fingerprints, now))
         spent = replace(_spent(rows, now), gpu_hours=used, granted=granted)
         chosen, waiting = select([turn.candidate for turn in turns], series.limits, spent, now.timestamp(), MOST)
         begun = [_begin(book, turn) for turn in _in_order(chosen, turns)]
@@ -113,12 +123,13 @@ def discover(
 
 
 def evaluation_params(
-    series: Series, evaluation: Evaluation, path: str, rows: Sequence[Evaluation] = ()
+    series: Series, evaluation: Evaluation, path: str, rows: Sequence[Evaluation] = (), reuse: str = ""
 ) -> dict[str, Any]:
     """The params of the run that is an evaluation.
 
     :param path: of the checkpoint, as jobs see it.
     :param rows: evaluations of the series, by which a baseline that is a version finds its model.
+    :param reuse: name of the run folder of an earlier attempt, in which this one goes on; "" for a new folder.
     """
     model = {"path": path, "abbr": series.name_of(evaluation.step), "tokenizer_path": series.tokenizer_path}
     baseline = next((series.name_of(row.step) for row in rows if row.version == series.baseline), "")
@@ -126,6 +137,7 @@ def evaluation_params(
         **series.run_params(baseline),
         "config": evaluation.suite,
         "model_overrides": [{name: value for name, value in model.items() if value}],
+        **({"reuse": reuse} if reuse else {}),
     }
 
 
@@ -140,7 +152,12 @@ def _fingerprints(series: Series, rows: Iterable[Evaluation], say: Say) -> dict[
     return found
 
 
-def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None]) -> Evaluation:
+def _has_failed(row: Evaluation, states: Mapping[str, str | None]) -> bool:
+    """Whether that its run failed is news."""
+    return row.state == STARTED and states.get(row.run_id) == "failed"
+
+
+def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None], stops: Mapping[str, str]) -> Evaluation:
     """The row as its DAG run says; a run that somebody cleared is alive again."""
     state = states.get(row.run_id)
     if row.state == SUCCEEDED or state is None:
@@ -148,7 +165,12 @@ def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None]) -> Eva
     if state == "success":
         return book.end(row, SUCCEEDED)
     if state == "failed":
-        return row if row.state == FAILED else book.end(row, FAILED, f"run {row.run_id} failed")
+        if row.state != STARTED:
+            return row
+        limit = stops.get(row.run_id, "")
+        if limit:
+            return book.end(row, STOPPED, f"stopped, goes on tomorrow (UTC): {limit}")
+        return book.end(row, FAILED, f"run {row.run_id} failed")
     return row if row.state == STARTED else book.end(row, STARTED)
 
 
@@ -158,6 +180,7 @@ def _turns(
     sightings: Sequence[Sighting],
     rows: Sequence[Evaluation],
     fingerprints: Mapping[str, str],
+    now: datetime,
 ) -> Iterable[_Turn]:
     """Complete checkpoints that were not evaluated, or whose evaluation failed and may have another turn."""
     wanted = fingerprints[series.suite]
@@ -167,19 +190,24 @@ def _turns(
         mine = [row for row in rows if row.digest == one.digest]
         if any(row.state == STARTED for row in mine):
             continue  # one at a time, so that a second suite finds the first one's predictions
-        retried = next((row for row in mine if _may_retry(row, series, asked, fingerprints)), None)
+        retried = next((row for row in mine if _may_retry(row, series, asked, fingerprints, now)), None)
         if retried:
             yield _Turn(Candidate(one.name, one.step, one.digest, retry=True), retried.suite, retried.fingerprint)
         elif all(row.fingerprint != wanted for row in mine) and (
-            asked.backfill or all(row.state == FAILED for row in mine)
+            asked.backfill or all(row.state in (FAILED, STOPPED) for row in mine)
         ):
             yield _Turn(Candidate(one.name, one.step, one.digest), series.suite, wanted)
 
 
-def _may_retry(row: Evaluation, series: Series, asked: Asked, fingerprints: Mapping[str, str]) -> bool:
-    """Not once its attempts are used up, unless somebody names it, nor once its suite asks something else."""
-    left = row.attempts < series.limits.attempts or bool(asked.checkpoints)
-    return row.state == FAILED and left and fingerprints.get(row.suite) == row.fingerprint
+def _may_retry(row: Evaluation, series: Series, asked: Asked, fingerprints: Mapping[str, str], now: datetime) -> bool:
+    """Not once its attempts are used up or while the day lasts whose GPU-hours are, unless somebody names it; nor once
+    its suite asks something else."""
+    its_turn = {
+        FAILED: row.failures < series.limits.attempts,
+        STOPPED: row.ended_at[:10] < now.date().isoformat(),  # another run would be refused at once
+    }
+    left = row.state in its_turn and (its_turn[row.state] or bool(asked.checkpoints))
+    return left and fingerprints.get(row.suite) == row.fingerprint
 
 
 def _in_order(chosen: Sequence[Candidate], turns: Sequence[_Turn]) -> list[_Turn]:

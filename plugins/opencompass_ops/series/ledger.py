@@ -23,8 +23,9 @@ from opencompass_ops.results.migrations import migrate
 from opencompass_ops.results.store import Store, default_url
 from opencompass_ops.results.versions import version
 
-STARTED, SUCCEEDED, FAILED = "started", "succeeded", "failed"
-"""States of an evaluation; a failed one has its turn again until its attempts are used up."""
+STARTED, SUCCEEDED, FAILED, STOPPED = "started", "succeeded", "failed", "stopped"
+"""States of an evaluation; a failed one has its turn again until its attempts are used up, and one that the site's
+GPU-hours stopped on the next day."""
 
 READY, INCOMPLETE, OUTSIDE, GONE = "ready", "incomplete", "outside", "gone"
 """What a look says of a checkpoint: complete; still being written; not meant by the limits; deleted."""
@@ -61,6 +62,7 @@ class Evaluation:
     :param fingerprint: of what the suite asks.
     :param run_id: of the DAG run that is the last attempt.
     :param attempts: how many were begun.
+    :param stops: how many of them the site's GPU-hours stopped.
     :param state: of the last attempt.
     :param begun_at: when the last attempt began.
     :param ended_at: "" while it is not over.
@@ -79,6 +81,12 @@ class Evaluation:
     reason: str
     begun_at: str
     ended_at: str
+    stops: int = 0
+
+    @property
+    def failures(self) -> int:
+        """Attempts that failed or may yet fail; those that were only stopped do not count."""
+        return self.attempts - self.stops
 
     @property
     def version(self) -> str:
@@ -188,13 +196,16 @@ class Book:
             reason="",
             begun_at=_now(),
             ended_at="",
+            stops=earlier.stops if earlier else 0,
         )
         self._write(begun, is_new=earlier is None)
         return begun
 
     def end(self, evaluation: Evaluation, state: str, reason: str = "") -> Evaluation:
         """Note how an evaluation ended, or that it is alive again because somebody cleared it."""
-        ended = replace(evaluation, state=state, reason=reason, ended_at="" if state == STARTED else _now())
+        stops = evaluation.stops + (state == STOPPED) - (evaluation.state == STOPPED)
+        ended_at = "" if state == STARTED else _now()
+        ended = replace(evaluation, state=state, reason=reason, ended_at=ended_at, stops=stops)
         self._write(ended, is_new=False)
         return ended
 

@@ -27,9 +27,9 @@ def status_table(sightings: Iterable[Sighting], evaluations: Sequence[Evaluation
 
 
 def _evaluated(row: Evaluation, attempts: int) -> tuple[str, ...]:
-    over = row.state == FAILED and row.attempts >= attempts
+    over = row.state == FAILED and row.failures >= attempts
     state = "given up" if over else row.state
-    tried = f"{row.attempts} of {attempts}"
+    tried = f"{row.failures} of {attempts}"
     return str(row.step), row.name, row.version, state, row.suite, tried, row.reason or row.run_id
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -38,3 +39,9 @@ def test_two_workers_never_divide_a_group(repo):
         workers.setdefault(group(test), set()).add(worker)
     assert set(workers) == set(files)
     assert all(len(names) == 1 for names in workers.values())
+
+
+def test_no_two_test_modules_share_a_name(repo):
+    """Two of one name cannot be imported into one session; a part of the suite alone would not notice."""
+    names = Counter(path.name for path in repo.glob("tests/**/test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

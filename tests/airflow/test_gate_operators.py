@@ -38,11 +38,12 @@ def context(**xcoms):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """The gate's verdict, as the operator gets it."""
+    """The gate's verdict, as the operator gets it, and the promotion that Airflow knows already."""
     from opencompass_ops.gates.record import GateRecord, Promotion
 
-    def set_verdict(outcome, mode="enforce", promotion=False):
+    def set_verdict(outcome, mode="enforce", promotion=False, known=None):
         record = GateRecord(outcome, mode, promotion=Promotion(**PROMOTION) if promotion else None)
+        monkeypatch.setattr("opencompass_ops.operators.gate.last_promotion", lambda series: known)
         monkeypatch.setattr("opencompass_ops.gating.gate", lambda run_dir, database_url: record)
         monkeypatch.setattr("opencompass_ops.hooks.results.results_url", lambda: "sqlite://")
 
@@ -84,6 +85,37 @@ def test_a_dry_run_is_not_judged():
 def test_a_checkpoint_to_promote_is_handed_on(judged):
     judged("pass", promotion=True)
     assert execute_gate()["pushed_promotion"] == PROMOTION
+
+
+@pytest.mark.parametrize(
+    ("known", "is_new"),
+    [(PROMOTION, False), ({**PROMOTION, "weights_id": "v"}, True), ({**PROMOTION, "step": 100}, True)],
+)
+def test_what_is_the_best_already_is_not_promoted_again_when_a_run_is_cleared(judged, known, is_new):
+    judged("pass", promotion=True, known=known)
+    assert bool(execute_gate()["pushed_promotion"]) is is_new
+
+
+def test_the_last_promotion_is_asked_of_airflow_by_the_asset_of_the_series(monkeypatch):
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import AssetEventsResult
+
+    from opencompass_ops.operators.gate import last_promotion
+
+    asked, events = [], []
+    comms = SimpleNamespace(send=lambda asking: asked.append(asking) or AssetEventsResult(asset_events=events))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    assert last_promotion("tiny") is None
+    (only,) = asked
+    assert (only.uri, only.ascending, only.limit) == ("checkpoint://tiny/best", False, 1)
+
+
+def test_every_series_has_an_asset_of_its_own():
+    from opencompass_ops.operators.gate import best_of
+
+    names = ["a", "a#b", "a?b", "a/b", "/a", "a b", "a%20b", "模型"]
+    assert len({best_of(name).uri for name in names}) == len(names)
+    assert best_of("Llama-3_8B").uri == "checkpoint://Llama-3_8B/best"
 
 
 def test_nothing_to_promote_skips_the_approval_and_what_follows():

@@ -195,6 +195,17 @@ def test_only_the_best_that_passes_is_promoted(lab):
     assert judge_run(lab.store, lab.run(400, right(0.7, n=9000)), GatePolicy()).promotion is None
 
 
+def test_an_earlier_checkpoint_that_is_evaluated_later_is_promoted_only_when_it_beats_the_later_ones(lab):
+    policy = GatePolicy(promote="better")
+    assert judge_run(lab.store, lab.run(300, right(0.6)), policy).promotion is not None
+    assert judge_run(lab.store, lab.run(100, right(0.5)), policy).promotion is None
+    assert judge_run(lab.store, lab.run(150, right(0.6)), policy).promotion is None  # of equals the later one
+    older = lab.run(50, right(0.7))
+    assert judge_run(lab.store, older, policy).promotion is not None
+    lab.run(400, right(0.9))
+    assert judge_run(lab.store, older, policy).promotion is None
+
+
 def test_two_names_are_compared_on_what_they_share(lab):
     lab.run(100, right(0.6))
     lab.run(200, right(0.6, lost=0.2))

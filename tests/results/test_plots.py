@@ -6,6 +6,7 @@ import io
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from PIL import Image
 from opencompass_ops.results import plots
 from opencompass_ops.results.findings import examine
 from opencompass_ops.results.plots import Point, render
+from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.scores import scores_of
 from opencompass_ops.results.series import series_names
 
@@ -111,6 +113,27 @@ def test_nothing_to_draw_is_refused():
 )
 def test_checkpoints_of_one_training_run_share_a_curve(models, names):
     assert set(series_names(models).values()) == names
+
+
+def test_a_curve_joins_what_is_alike_and_the_run_itself_stands_over_what_was_known(make_run):
+    plan = make_run(models=["tiny-step-500"], datasets=["sum"]).plan
+    known = ScoreRow(
+        "/runs/1", "tiny-step-100", "sum", "accuracy", 10.0, 1.5, 40, "41174c", "gen", 100, "e", "w", "", "", "tiny"
+    )
+    others = {
+        "asked again": replace(known, value=12.0),
+        "of this run": replace(known, step=500, value=1.0),
+        "other prompt": replace(known, step=1, version="ffffff"),
+        "other mode": replace(known, step=2, mode="ppl"),
+        "other metric": replace(known, step=3, metric="f1"),
+        "other dataset": replace(known, step=4, dataset="facts"),
+        "no step": replace(known, step=None),
+    }
+    now = point(step=500, value=50.0)
+    curve = plots.with_curve(plan, [now], [known, *others.values()])
+    assert [(one.step, one.value) for one in curve] == [(100, 12.0), (500, 50.0)]
+    assert curve[0].label == "tiny-step-100"
+    assert curve[1] is now
 
 
 def test_a_run_becomes_points_of_the_first_metric(make_run):

@@ -12,6 +12,7 @@ from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.plan import PlannedShard
 from opencompass_ops.contract.records import ExitRecord, Manifest
 from opencompass_ops.contract.spec import VIZ, Part, ShardSpec
+from opencompass_ops.results import plots
 from opencompass_ops.results.report import XCOM_BYTES, report
 
 LOST = ("tiny-step-000500", "facts")
@@ -31,6 +32,19 @@ def test_a_whole_run_is_green_and_everything_is_written(store, make_run):
         "dataset,version,metric,mode,tiny-step-000000,tiny-step-000500"
     )
     assert len(store.leaderboard()) == 4
+
+
+def test_the_plot_of_a_series_shows_the_checkpoints_that_other_runs_evaluated(store, make_run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "render", lambda points, title: drawn.append(points) or b"png")
+    for at, step in enumerate((100, 200, 300)):
+        run = make_run(f"run-{step}", models=[f"step-{step}"], datasets=["sum"])
+        run.predict(f"step-{step}", "sum")
+        run.score(f"step-{step}", "sum", right=2 * at)
+        report(run.files, replace(run.plan, params={"series": "tiny"}), store)
+    seen = [[(point.series, point.step, point.value) for point in points] for points in drawn]
+    curve = [("tiny", 100, 0.0), ("tiny", 200, 25.0), ("tiny", 300, 50.0)]
+    assert seen == [curve[:1], curve[:2], curve]
 
 
 def test_what_makes_a_score_doubtful_is_noted_pair_by_pair(make_run):

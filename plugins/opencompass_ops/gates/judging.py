@@ -16,7 +16,15 @@ from opencompass_ops.gates.health import HealthAlarm, alarms_of, casts_doubt
 from opencompass_ops.gates.multiplicity import benjamini_hochberg
 from opencompass_ops.gates.policy import BETTER, GatePolicy
 from opencompass_ops.gates.record import Alert, Finding, GateRecord, Promotion
-from opencompass_ops.gates.references import Reference, comparable, earlier, first_metrics, named, references_of
+from opencompass_ops.gates.references import (
+    Reference,
+    comparable,
+    earlier,
+    first_metrics,
+    named,
+    references_of,
+    siblings,
+)
 from opencompass_ops.gates.table import by_step
 from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED, Judged, judge, overall
 from opencompass_ops.results.rows import SampleRow, ScoreRow
@@ -237,7 +245,7 @@ def _unmet(found: dict[ScoreRow, list[Reference]], policy: GatePolicy) -> list[s
 def _promotion(
     store: Store, candidates: Sequence[ScoreRow], record: GateRecord, policy: GatePolicy
 ) -> Promotion | None:
-    """The run's checkpoint, when it passed and no earlier one of its series is better on average."""
+    """The run's checkpoint, when it passed and no other one of its series is better on average."""
     deciding = [row for row in candidates if policy.counts(row.dataset)]
     if policy.promote != BETTER or record.outcome not in (PASS, SKIPPED) or not deciding:
         return None
@@ -249,10 +257,16 @@ def _promotion(
 
 
 def _is_best(store: Store, rows: Sequence[ScoreRow]) -> bool:
-    """Whether no earlier checkpoint that has all these datasets has a better mean over them, ratios to these scores."""
-    before: dict[int | None, list[float]] = {}
+    """Whether no checkpoint that has all these datasets has a better mean over them, ratios to these scores.
+
+    Later ones are asked too: they may have been evaluated first, and an old run may be judged again. Of equals the
+    later one is the best.
+    """
+    step = rows[0].step or 0
+    others: dict[int, list[float]] = {}
     for row in rows:
-        for old in earlier(store, row):
-            ratio = old.value / row.value if row.value else float(old.value > 0) + 1
-            before.setdefault(old.step, []).append(2 - ratio if loses_by_rising(row) else ratio)
-    return all(fmean(some) <= 1 for some in before.values() if len(some) == len(rows))
+        for other in siblings(store, row):
+            ratio = other.value / row.value if row.value else float(other.value > 0) + 1
+            others.setdefault(other.step or 0, []).append(2 - ratio if loses_by_rising(row) else ratio)
+    whole = {at: fmean(some) for at, some in others.items() if len(some) == len(rows)}
+    return all(mean < 1 or (mean == 1 and at < step) for at, mean in whole.items())

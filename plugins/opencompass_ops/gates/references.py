@@ -50,11 +50,16 @@ def references_of(store: Store, candidate: ScoreRow, policy: GatePolicy) -> list
 
 def earlier(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
     """The comparable scores of the candidate's series at smaller steps, by step, the newest of each."""
+    return [row for row in siblings(store, candidate) if (row.step or 0) < (candidate.step or 0)]
+
+
+def siblings(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
+    """The comparable scores of the candidate's series at other steps, by step, the newest of each."""
     if candidate.step is None or not candidate.series:
         return []
     rows = store.history(series=candidate.series, dataset=candidate.dataset, metric=candidate.metric)
     newest = {row.step: row for row in sorted(rows, key=lambda row: row.created_at) if comparable(row, candidate)}
-    return [newest[step] for step in sorted(step for step in newest if step is not None and step < candidate.step)]
+    return [newest[step] for step in sorted(step for step in newest if step is not None and step != candidate.step)]
 
 
 def named(store: Store, name: str) -> list[ScoreRow]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset, AssetAlias, BaseOperator
@@ -10,6 +12,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opencompass_ops.gates.record import Promotion
 
 PROMOTED = AssetAlias("opencompass_promoted")
 """Every promotion's event hangs on it, beside the asset of its series."""
@@ -22,8 +26,21 @@ PROMOTION_KEY = "promotion"
 
 
 def best_of(series: str) -> Asset:
-    """The asset whose events are the promotions of a series; a DAG with it as schedule runs after each."""
-    return Asset(name=f"opencompass_best_{series}", uri=f"checkpoint://{series}/best")
+    """The asset whose events are the promotions of a series; a DAG with it as schedule runs after each.
+
+    What a URI gives a meaning is quoted in it: the name of a series may be a path.
+    """
+    return Asset(name=f"opencompass_best_{series}", uri=f"checkpoint://{quote(series, safe='')}/best")
+
+
+def last_promotion(series: str) -> Mapping[str, Any] | None:
+    """What the newest event of :func:`best_of` carries; None where nothing was promoted yet."""
+    # the context knows only the assets that a task names when its DAG is parsed
+    from airflow.sdk.execution_time.context import InletEventsAccessor
+
+    asset = best_of(series)
+    newest = list(InletEventsAccessor(asset.name, asset.uri).ascending(False).limit(1))
+    return newest[0].extra if newest else None
 
 
 class GateOperator(BaseOperator):
@@ -63,9 +80,19 @@ class GateOperator(BaseOperator):
             "text": text[:XCOM_CHARACTERS],
         }
         ti.xcom_push(key="gate", value=small)
-        ti.xcom_push(key=PROMOTION_KEY, value=vars(record.promotion) if record.promotion else None)
+        ti.xcom_push(key=PROMOTION_KEY, value=self._to_promote(record.promotion))
         if record.is_red:
             raise GateFailed(record.headline)
+
+    def _to_promote(self, promotion: Promotion | None) -> dict[str, Any] | None:
+        """A gate may judge again, after *Clear* or in another run: what is the best already is promoted once."""
+        if promotion is None:
+            return None
+        known, new = last_promotion(promotion.series) or {}, vars(promotion)
+        if all(known.get(key) == new[key] for key in ("weights_id", "step")):
+            self.log.info("%s is the best of %s already", promotion.model, promotion.series)
+            return None
+        return new
 
 
 class ApproveOperator(ApprovalOperator):

@@ -135,7 +135,7 @@ def _build(dag_id: str, fields: dict[str, dict[str, Any]], doc: str, default_arg
         [plan, *infer, *score, *tables] >> summarize
         gate = GateOperator(task_id="gate", **ONLY_OTHERS_FAULTS)
         with TaskGroup("promotion", prefix_group_id=False):
-            approve = ApproveOperator(task_id="approve")
+            approve = ApproveOperator(task_id="approve", **ONLY_OTHERS_FAULTS)
             promote = PromoteOperator(task_id="promote", **ONLY_OTHERS_FAULTS)
         summarize >> gate >> approve >> promote
         plan >> AnnounceOperator(task_id="announce", **BESIDE).as_teardown()

@@ -151,6 +151,13 @@ def test_a_person_is_asked_by_airflows_own_means_and_told_which_checkpoint_it_is
     assert asked["options"] == ["Approve", "Reject"]
 
 
+def test_a_question_that_was_lost_is_asked_again():
+    from opencompass_ops.dag_factory import build_eval_dag
+
+    # the scheduler takes an answer for a killed task when it comes before the scheduler has seen the wait
+    assert build_eval_dag().get_task("approve").retries > 0
+
+
 def test_a_promotion_is_an_event_of_the_assets_of_its_series():
     from opencompass_ops.operators.gate import PROMOTED, PromoteOperator
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,17 @@ def question(world: World, run: str) -> dict[str, Any]:
 
 
 def answer(world: World, run: str, option: str) -> None:
-    world.airflow.rest.request("PATCH", _details(run), json={"chosen_options": [option], "params_input": {}})
+    """Answer until it is taken: Airflow asks again where an answer came before its scheduler had seen the wait."""
+
+    def is_taken() -> bool:
+        state = world.instances(run, "approve")[0]["state"]
+        if state == "awaiting_input":
+            with suppress(RuntimeError):  # answered, and not resumed yet
+                said = {"chosen_options": [option], "params_input": {}}
+                world.airflow.rest.request("PATCH", _details(run), json=said)
+        return bool(state == "success")
+
+    until(is_taken, "answer", 240)
 
 
 def _details(run: str) -> str:

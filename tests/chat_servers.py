@@ -68,6 +68,11 @@ class ChatServer:
         """All words of the messages, JSON undone."""
         return [json.dumps(body, ensure_ascii=False) for body in self.taken]
 
+    @property
+    def titles(self) -> list[str]:
+        """Headings of the cards."""
+        return [body["card"]["header"]["title"]["content"] for body in self.taken if "card" in body]
+
     def answer(self, path: str, content: bytes) -> Any:
         with self._lock:
             self.times.append(time.time())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.drive import Job
 from opencompass_ops.errors import InfrastructureError, JobInterrupted, LostError, UnreachableError, UnsureError
+from opencompass_ops.results.store import Store
 
 SHARD = "infer-0000"
 PART = Part({"abbr": "data"}, None, 0, 1, 1, fingerprint="f", pair_fingerprint="p")
@@ -234,3 +237,15 @@ async def test_the_next_try_avoids_the_failed_node_and_asks_for_more_memory_and_
     assert [request.exclude for request in requests] == [(), ("n03",), ("n03",), ("n03",)]
     assert [request.memory_factor for request in requests] == [1, 1, 2, 2]
     assert [request.env.get(variables.BATCH_SCALE) for request in requests] == [None, None, None, "0.5"]
+
+
+async def test_time_in_which_a_requeued_job_waits_again_costs_no_gpu_hours(job, monkeypatch, tmp_path):
+    told = [*["running"] * 3, *["queued"] * 20, *["running"] * 3, "succeeded"]
+    use(monkeypatch, poll=[status(state) for state in told])
+    answer(job)
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    began = time.time()
+    assert (await drive.run_job(replace(job, gpus=2), database_url=url)).ok
+    took = time.time() - began
+    with Store.open(url) as store:
+        assert 0 < store.gpu_seconds() < 2 * took / 2

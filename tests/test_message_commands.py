@@ -84,8 +84,7 @@ def test_a_connection_gets_a_card_at_start_and_end(
     assert main(["run", world.config()]) == 0
     assert chat.taken == []
     assert main(["run", world.config(), "-l", "--limit", "4"]) == 0
-    titles = [body["card"]["header"]["title"]["content"] for body in chat.taken if "card" in body]
-    assert titles == ["评测已启动：eval_small", "评测完成：eval_small"]
+    assert chat.titles == ["评测已启动：eval_small", "评测完成：eval_small"]
     assert len(chat.taken) == 4
     assert "Evaluation done: eval_small" in chat.texts[-1]
 

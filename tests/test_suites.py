@@ -51,6 +51,18 @@ def test_what_is_set_already_may_be_said_again_and_what_is_allowed_changed():
     assert _suite(allow=("max_num_workers",)).request({"max_num_workers": 9})["max_num_workers"] == 9
 
 
+def test_a_member_may_limit_a_run_as_far_as_the_lead_has_and_further_only_where_that_is_allowed():
+    free, bound = _suite(), _suite(params={"shard_hours": "4", "gpu_hours": "8", "run_hours": "off"})
+    assert free.request({"shard_hours": "0.5", "run_hours": "off", "gpu_hours": "3"})["gpu_hours"] == "3"
+    asked = bound.request({"shard_hours": "2", "run_hours": "90"})
+    assert [asked[name] for name in ("shard_hours", "run_hours", "gpu_hours")] == ["2", "90", "8"]
+    for beyond in ({"shard_hours": "4.5"}, {"shard_hours": "off"}, {"gpu_hours": "9"}):
+        ((name, value),) = beyond.items()
+        with pytest.raises(InputError, match=rf"not for {name}='{value}' \(at most {bound.params[name]}\): "):
+            bound.request(beyond)
+    assert _suite(params={"gpu_hours": "8"}, allow=("gpu_hours",)).request({"gpu_hours": "9"})["gpu_hours"] == "9"
+
+
 @pytest.mark.parametrize(
     ("params", "named"),
     [

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opencompass_ops.budgets.events import way_on
 from opencompass_ops.budgets.meter import NOT_BEGUN, Meter, meter_for, tell
 from opencompass_ops.budgets.watched import Watched
 from opencompass_ops.clusters import attempts, judgement
@@ -216,8 +217,8 @@ def _watched(job: Job) -> Watched:
     limits = PlannedLimits(**job.limits)
     launched = datetime.fromisoformat(limits.launched) if limits.launched else datetime.min.replace(tzinfo=UTC)
     earlier = (attempts.ran(job.files, outcome.token) for outcome in attempts.before(job.files, job.token))
-    before = sum((end - begin).total_seconds() for begin, end in filter(None, earlier) if end and begin >= launched)
-    now = attempts.ran(job.files, job.token)
+    spans = (span for each in earlier for span in each)
+    before = sum((end - begin).total_seconds() for begin, end in spans if end and begin >= launched)
 
     async def stop(reason: str) -> None:
         attempts.ask_cancel(job.files, job.token, reason)
@@ -235,7 +236,9 @@ def _watched(job: Job) -> Watched:
         expected=job.expected,
         before=before,
         stop=stop,
-        since=now[0].timestamp() if now else None,
+        spans=[
+            (begin.timestamp(), end.timestamp() if end else None) for begin, end in attempts.ran(job.files, job.token)
+        ],
     )
 
 
@@ -309,7 +312,7 @@ def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
     label = read_spec(files, shard).label
     message = f"{label} ({outcome.token}): {outcome.state.value}: {outcome.reason}"
     if _error_class(outcome) is LimitReached:
-        message += f"; what is answered is kept: go on with the same request and -r {files.root.name} (form: Reuse run)"
+        message += f"; {way_on(files.root.name)}"
     tail = log_tail(run_dir, shard)
     if tail:
         message += f"\nlast lines of {log_path(run_dir, shard)}:\n{tail}"
@@ -406,8 +409,7 @@ class _Observer:
         if status.state is not self._state:
             attempts.note(self._job.files, self._job.token, status)
             self._state = status.state
-            if status.state is JobState.RUNNING and self._watched.since is None:
-                self._watched.since = time.time()
+            self._watched.hear(status.state, time.time())
         if self._on_status:
             self._on_status(status)
 

@@ -14,7 +14,7 @@ from opencompass_ops.asked import cluster_for, models_for, with_image
 from opencompass_ops.bridging import complete, tables_config, with_own_opencompass
 from opencompass_ops.budgets.hours import seconds, today
 from opencompass_ops.budgets.ledger import exhausted
-from opencompass_ops.budgets.site import site
+from opencompass_ops.budgets.site import RUN, Scope, site
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.configs.library import find_config
@@ -135,7 +135,8 @@ def prepare(
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
         limits = _limits(request, user, str(params.get("series") or ""))
-        spent = exhausted(store, site().scopes(user, limits.series, today()))
+        scopes = (*_own(limits, reused_dir), *site().scopes(user, limits.series, today()))
+        spent = exhausted(store, scopes)
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
     asked = replace(asked, config=replace(config, warnings=(*config.warnings, *stale)))
@@ -302,6 +303,13 @@ def _limits(request: Request, user: str, series: str) -> PlannedLimits:
     )
 
 
+def _own(limits: PlannedLimits, reused_dir: Path | None) -> tuple[Scope, ...]:
+    """The run's own limit on GPU-hours, where earlier launches may have used some."""
+    if reused_dir is None or limits.gpu_seconds is None:
+        return ()
+    return (Scope(RUN, str(reused_dir), "", limits.gpu_seconds),)
+
+
 def _data_dir(cluster: ClusterConfig) -> str:
     return str(absolute(cluster.data_dir))
 
@@ -425,7 +433,8 @@ def _refuse_spent(plan: Plan, spent: Sequence[str]) -> None:
     if spent and any(shard.num_gpus for shard in plan.all_shards):
         raise PlanError(
             "Nothing was started, because GPU-hours are used up:\n- " + "\n- ".join(spent) + "\nWait for the next day "
-            "where the limit is one of a day, or have it raised in budgets.yaml; who used them: opencompass-ops budget"
+            "where the limit is one of a day, or have it raised in budgets.yaml; that of the run is --gpu-hours. Who "
+            "used them: opencompass-ops budget"
         )
 
 

@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opencompass_ops.budgets.hours import seconds
 from opencompass_ops.configs.library import config_folders
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError, InputError
 from opencompass_ops.planning.params import BY_NAME, OVERRIDE_FIELDS, PARAMETERS, Parameter, is_said
-from opencompass_ops.planning.table.headings import HOW, OPEN, RESOURCES, WHERE
+from opencompass_ops.planning.table.headings import HOW, LIMITS, OPEN, RESOURCES, WHERE
+from opencompass_ops.planning.table.limits import RUN_LIMITS
+from opencompass_ops.planning.table.patterns import HOURS
 
 DRAFT = "draft"
 """The version that is the suite's config as it stands now."""
@@ -30,6 +33,9 @@ _NAME = re.compile(r"(?P<name>[A-Za-z0-9][\w-]*)@(?P<version>[A-Za-z0-9][\w.-]*)
 _ALWAYS = frozenset({"config", "dry_run", "reuse", "debug", "lark", "config_verbose", "series", "gate", "baseline"})
 """They change what is started and shown, not what is evaluated."""
 
+_LIMITS = frozenset(parameter.name for parameter in RUN_LIMITS)
+"""They change when a run stops, not what it finds: free up to what the lead has set."""
+
 CHECKPOINT = (
     Parameter("path", "string", "Checkpoint", "Folder or name of the checkpoint to evaluate.", OPEN),
     Parameter("tokenizer_path", "string", "Tokenizer", "Folder or name. Empty: the checkpoint's own.", OPEN),
@@ -40,7 +46,7 @@ CHECKPOINT = (
 ALLOWABLE = OVERRIDE_FIELDS + tuple(
     parameter.name
     for parameter in PARAMETERS
-    if parameter.is_live and parameter.section in (OPEN, WHERE, RESOURCES, HOW)
+    if parameter.is_live and parameter.section in (OPEN, WHERE, RESOURCES, HOW, LIMITS)
     if parameter.name not in (*_ALWAYS, "model_overrides")
 )
 """What an allow-list may name: the fields of a checkpoint, and the parameters that leave the evaluation what it is."""
@@ -100,7 +106,9 @@ class Suite:
         others = {name: value for name, value in params.items() if name not in OVERRIDE_FIELDS}
         overrides = self._overrides(params)
         said = {parameter.name: params[parameter.name] for parameter in PARAMETERS if _says(parameter, others)}
-        closed = [f"{name}={value!r}" for name, value in said.items() if not self._may_say(name, value)]
+        closed = [
+            f"{name}={value!r}{self._up_to(name)}" for name, value in said.items() if not self._may_say(name, value)
+        ]
         closed += sorted({key for override in overrides for key in override if key not in self.allow})
         if closed:
             raise InputError(
@@ -118,7 +126,20 @@ class Suite:
         )
 
     def _may_say(self, name: str, value: Any) -> bool:
+        if name in _LIMITS and self._is_within(name, str(value)):
+            return True
         return name in _ALWAYS or name in self.allow or name == "model_overrides" or self.params.get(name) == value
+
+    def _is_within(self, name: str, hours: str) -> bool:
+        """Whether a limit is no more than what the lead has set; what is no number is refused with the request."""
+        most = seconds(self.params.get(name))
+        if most is None or not re.fullmatch(HOURS, hours):
+            return True
+        asked = seconds(hours)
+        return asked is not None and asked <= most
+
+    def _up_to(self, name: str) -> str:
+        return f" (at most {self.params[name]})" if name in _LIMITS else ""
 
     def _overrides(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         flat = {name: params[name] for name in OVERRIDE_FIELDS if params.get(name)}

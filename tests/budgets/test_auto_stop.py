@@ -14,7 +14,7 @@ from opencompass_ops.budgets.site import RUN, Scope
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedLimits
-from opencompass_ops.errors import LimitReached, PlanError
+from opencompass_ops.errors import InputError, LimitReached, PlanError
 from opencompass_ops.results.rows import UsageRow
 from opencompass_ops.results.store import Store
 from opencompass_ops.runner import run_plan
@@ -52,6 +52,8 @@ def test_limits_of_the_clock_are_on_unless_they_are_switched_off(world: SmallWor
     off = {"shard_hours": "off", "run_hours": "off", "gpu_hours": "1.5", "dry_run": True}
     limits = world.prepare(world.config(), **off).plan.limits
     assert (limits.shard_seconds, limits.run_seconds, limits.gpu_seconds) == (None, None, 1.5 * HOUR)
+    with pytest.raises(InputError, match="shard_hours='0': "):
+        world.prepare(world.config(), shard_hours="0")  # no limit, or nothing at all?
 
 
 def test_a_shard_that_runs_too_long_stops_and_the_run_goes_on_where_it_stood(world: SmallWorld):
@@ -91,25 +93,32 @@ def test_the_end_of_a_run_s_time_stops_what_runs_and_begins_nothing_more(world: 
     failed = run(world, prepared.run_dir)
     assert {shard.id for shard in prepared.plan.shards} <= set(failed)
     first, second = (failed[shard.id] for shard in prepared.plan.shards)
-    assert "stopped by a limit: 0 h of the clock per run" in first
-    assert "not begun because of a limit: 0 h of the clock per run" in second
+    assert "stopped by a limit: 0.001 h of the clock per run" in first
+    assert "not begun because of a limit: 0.001 h of the clock per run" in second
     assert len(world.jobs(prepared.run_dir, "infer")) == 2, "neither is tried again"
 
 
 def test_when_gpu_hours_run_out_the_newest_shards_stop_and_what_was_used_is_booked(world: SmallWorld):
     world.rows(60)
     world.hold(after=1)
-    prepared = world.prepare(world.config(), max_partition_size=400, max_num_workers=3, retry=0, gpu_hours="1")
+    prepared = world.prepare(
+        world.config(), max_partition_size=400, max_num_workers=3, retry=0, gpu_hours="1", series="run7"
+    )
     plan = change(prepared.run_dir, gpus=8, user="alice", gpu_seconds=20.0)
     assert len(plan.shards) == 3
     failed = run(world, prepared.run_dir)
     assert all("limit: 0.00555556 GPU-hours of the run" in failed[shard.id] for shard in plan.shards)
     with Store.open(world.url) as store:
         booked = ledger.spent(store, Scope(RUN, str(prepared.run_dir), "", 0.0))
-        assert [row[1] for row in store.usage()] == ["alice"]
+        assert [row[1:3] for row in store.usage()] == [("alice", "run7")]
+        assert ledger.gpu_hours(store, "run7") == pytest.approx(booked / HOUR)
     assert 20.0 <= booked <= 400.0
     (note,) = [n for n in summarize(prepared.run_dir, database_url=world.url).notes if "were used" in n]
     assert note.endswith("GPU-hours were used by alice")
+    again = {"max_partition_size": 400, "reuse": prepared.run_dir.name, "dry_run": True}
+    (warning,) = world.prepare(world.config(), gpu_hours="0.001", **again).plan.warnings
+    assert warning.startswith("no job with GPUs would begin: 0.001 GPU-hours of the run: 0.0"), "of all its launches"
+    assert world.prepare(world.config(), gpu_hours="1", **again).plan.warnings == ()
 
 
 def test_nothing_with_gpus_begins_on_a_day_whose_hours_are_used_up(world: SmallWorld):

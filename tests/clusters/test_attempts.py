@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -165,3 +166,17 @@ def test_who_asked_for_a_cancel_is_remembered(tmp_path_factory, reason):
     assert attempts.cancel_asked(files, "oc-a-e1") == ""
     attempts.ask_cancel(files, "oc-a-e1", reason)
     assert attempts.cancel_asked(files, "oc-a-e1") == reason
+
+
+def test_what_slurm_put_back_into_its_queue_did_not_run_meanwhile(tmp_path):
+    files = LocalFiles(tmp_path)
+    at = [datetime(2026, 1, 31, 12, minute, tzinfo=UTC) for minute in range(6)]
+    said = [{"state": state} for state in ("queued", "running", "queued", "running", "unknown")]
+    said += [{"verdict": Outcome("oc-a-e1", 1, JobState.SUCCEEDED).to_values()}]
+    for time, line in zip(at, said, strict=True):
+        files.append(layout.history("oc-a-e1"), json.dumps({"time": time.isoformat(), **line}))
+        if time == at[4]:
+            assert attempts.ran(files, "oc-a-e1") == [(at[1], at[2]), (at[3], None)]
+    attempts.conclude(files, Outcome("oc-a-e1", 1, JobState.FAILED, "file damaged"))
+    assert attempts.ran(files, "oc-a-e1") == [(at[1], at[2]), (at[3], at[5])]
+    assert attempts.ran(files, "oc-a-e2") == []

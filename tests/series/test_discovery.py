@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checkpoint_folders import truncate
+from opencompass_ops.budgets.hours import today
+from opencompass_ops.budgets.site import ENVIRONMENT
 from opencompass_ops.errors import InputError, UnsureError
 from opencompass_ops.results.rows import UsageRow
 from opencompass_ops.results.store import Store
@@ -159,6 +162,28 @@ def test_a_series_that_has_used_its_gpu_hours_begins_nothing_more(world: SeriesW
     assert world.sighting(100).reason == "waits: 2.0 of 2 GPU-hours are spent"
     world.limits(gpu_hours=3)
     assert world.tick() == ["step-100#1"]
+
+
+def test_a_series_begins_nothing_while_the_hours_that_the_site_grants_it_are_used_up(
+    world: SeriesWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    grants = tmp_path / "budgets.yaml"
+    grants.write_text("each_series: {day: 2}")
+    monkeypatch.setenv(ENVIRONMENT, str(grants))
+    world.write(100)
+    rows = [UsageRow(series, today(), "ann", series, "/runs/1", "local", 8, 7200.0) for series in ("run7", "run8")]
+    with Store.open(f"sqlite:///{tmp_path}/results.db") as store:
+        store.record_usage([replace(rows[0], day="2026-01-01"), rows[1]])
+        assert world.tick(end="running") == ["step-100#1"], "yesterday and another series do not count"
+        store.record_usage(rows)
+    world.write(200)
+    assert world.tick() == []
+    assert world.sighting(200).reason == "waits: the GPU-hours that the site grants are used up"
+    grants.write_text("each_series: {day: 2}\nseries: {run7: {day: 3}}")
+    assert world.tick() == ["step-200#1"]
+    grants.write_text("everyone: {day: 4}")
+    world.write(300)
+    assert world.tick() == [], "those of everyone hold too"
 
 
 def test_another_suite_evaluates_what_comes_and_a_backfill_what_is_there(world: SeriesWorld):

@@ -24,10 +24,7 @@ def limits_met(files: LocalFiles, plan: Plan, database_url: str) -> list[str]:
     launched = datetime.fromisoformat(limits.launched).astimezone(UTC).isoformat(timespec="milliseconds")
     met = events.summary(events.told(files, since=launched))
     if met:
-        met.append(
-            f"what is answered is kept: go on with the same request and -r {files.root.name} (form: Reuse run); "
-            "limits: --shard-hours, --run-hours, --gpu-hours"
-        )
+        met.append(events.way_on(files.root.name))
     return lines + met
 
 

@@ -57,6 +57,17 @@ def _events(files: Files) -> Iterator[Event]:
             continue  # torn by a crash, or of another kind
 
 
+def way_on(run: str) -> str:
+    """How a run that met a limit goes on, for people.
+
+    :param run: name of its directory.
+    """
+    return (
+        f"what is answered is kept: go on with the same request and -r {run} (form: Reuse run), and with a higher "
+        "--gpu-hours where that was the limit"
+    )
+
+
 def summary(events: list[Event]) -> list[str]:
     """A line per limit for people: how many shards it stopped or kept from beginning."""
     limits = dict.fromkeys(event.limit for event in events)

@@ -16,7 +16,7 @@ def seconds(hours: str | None) -> float | None:
 
 def shown(seconds_: float) -> str:
     """Hours for people: ``1.5 h``."""
-    return f"{round(seconds_ / HOUR, 2):g} h"
+    return f"{round(seconds_ / HOUR, 3):g} h"
 
 
 def today() -> str:

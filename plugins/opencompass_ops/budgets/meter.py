@@ -91,13 +91,14 @@ class Meter:
             await self._stop(self._overdrawn(now))
 
     def _overdue(self, now: float) -> list[tuple[Watched, str]]:
-        found = ((job, job.clock.over(job.use(now), job.launched, now)) for job in self._jobs())
+        newest_first = sorted(self._jobs(), key=lambda job: job.use(now).began, reverse=True)
+        found = ((job, job.clock.over(job.use(now), job.launched, now)) for job in newest_first)
         return [(job, met) for job, met in found if met]
 
     def _overdrawn(self, now: float) -> list[tuple[Watched, str]]:
         stopped: dict[str, tuple[Watched, str]] = {}
         for scope, left in self._left.items():
-            running = {job.token: job for job in self._of(scope) if job.since is not None and not job.asked}
+            running = {job.token: job for job in self._of(scope) if job.is_running and not job.asked}
             names = policy.newest_first([job.use(now) for job in running.values()], left, self._tick)
             stopped |= {name: (running[name], str(scope)) for name in names if name not in stopped}
         return list(stopped.values())
@@ -108,7 +109,7 @@ class Meter:
                 continue
             job.asked = limit
             log.warning("%s (%s): %s%s", job.token, job.label, STOPPED_BY_LIMIT, limit)
-            tell(job, limit, was_running=job.since is not None)
+            tell(job, limit, was_running=job.is_running)
             try:
                 await job.stop(STOPPED_BY_LIMIT + limit)
             except OpsError as error:

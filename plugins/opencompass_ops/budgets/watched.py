@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from opencompass_ops.budgets.hours import by_day
 from opencompass_ops.budgets.policy import Clock, Use
 from opencompass_ops.budgets.site import RUN, Scope
+from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import PlannedLimits
 from opencompass_ops.results.rows import UsageRow
@@ -23,7 +25,8 @@ class Watched:
     :param expected: seconds that the shard was planned to take.
     :param before: seconds that earlier submissions of the shard ran since the run's launch.
     :param stop: stops the job; called with the reason.
-    :param since: when it began to run, seconds since 1970; None while it waits.
+    :param spans: when it ran: begins and ends, seconds since 1970; the last end is None while it runs. More than one
+        where the cluster put it back into its queue.
     :param asked: which limit it was stopped for, "" while it is not.
     :param is_admitted: whether it was found to be within its limits and goes to the cluster.
     """
@@ -39,7 +42,7 @@ class Watched:
     expected: float
     before: float
     stop: Callable[[str], Awaitable[None]]
-    since: float | None = None
+    spans: list[tuple[float, float | None]] = field(default_factory=list)
     asked: str = ""
     is_admitted: bool = False
 
@@ -55,23 +58,42 @@ class Watched:
             return float("inf")
         return datetime.fromisoformat(self.limits.launched).timestamp()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it holds what it was given, for all that is known."""
+        return bool(self.spans) and self.spans[-1][1] is None
+
+    def hear(self, state: JobState, now: float) -> None:
+        """Take in what the cluster says."""
+        if state is JobState.RUNNING and not self.is_running:
+            self.spans.append((now, None))
+        elif state is JobState.QUEUED and self.is_running:
+            self.spans[-1] = (self.spans[-1][0], now)
+
     def use(self, now: float) -> Use:
         """What the shard has used until now."""
-        ran = 0.0 if self.since is None else max(now - self.since, 0.0)
-        began = now if self.since is None else self.since
+        ran = sum(max(end - begin, 0.0) for begin, end in self._ended(now))
+        began = self.spans[0][0] if self.spans else now
         return Use(self.token, began, self.before + ran, self.gpus, self.expected)
 
     def rows(self, now: float) -> list[UsageRow]:
         """What it has used, for the ledger; nothing without GPUs."""
-        if self.since is None or not self.gpus:
+        if not self.gpus:
             return []
+        ran: Counter[str] = Counter()
+        for begin, end in self._ended(now):
+            ran.update(by_day(begin, end))
         return [
             UsageRow(
                 token=self.token, day=day, owner=self.limits.user, series=self.limits.series, run_dir=self.run_dir,
                 cluster=self.cluster, gpus=self.gpus, gpu_seconds=self.gpus * seconds,
             )
-            for day, seconds in by_day(self.since, now).items()
+            for day, seconds in ran.items()
         ]  # fmt: skip
+
+    def _ended(self, now: float) -> list[tuple[float, float]]:
+        """The spans as if it stopped now."""
+        return [(begin, now if end is None else end) for begin, end in self.spans]
 
     def own_scopes(self) -> tuple[Scope, ...]:
         """The run's own limit on GPU-hours."""

@@ -176,20 +176,23 @@ def verdict(files: Files, token: str) -> Outcome | None:
     return found
 
 
-def ran(files: Files, token: str) -> tuple[datetime, datetime | None] | None:
-    """When the submission began to run, and when that was over, as the control side saw it; None if it never ran.
+def ran(files: Files, token: str) -> list[tuple[datetime, datetime | None]]:
+    """When the submission ran, as the control side saw it: begins and ends, more than one where Slurm put it back.
 
-    The end is None while nobody has concluded it.
+    The last end is None while it runs, for all that is known.
     """
-    begins, end = None, None
+    found: list[tuple[datetime, datetime | None]] = []
     for line in _lines(files, token):
-        if line.get("state") == JobState.RUNNING.value:
-            begins = begins or line.get("time")
-        elif "verdict" in line and end is None:
-            end = line.get("time")
-    if begins is None:
-        return None
-    return datetime.fromisoformat(begins), datetime.fromisoformat(end) if end else None
+        if "time" not in line:
+            continue  # of an older release
+        time, is_open = datetime.fromisoformat(line["time"]), bool(found) and found[-1][1] is None
+        if line.get("state") == JobState.RUNNING.value and not is_open:
+            found.append((time, None))
+        elif is_open and ("verdict" in line or line.get("state") == JobState.QUEUED.value):
+            found[-1] = (found[-1][0], time)
+        if "verdict" in line:
+            break  # a later one corrects it, and nothing ran in between
+    return found
 
 
 def _stands(files: Files, shard: str, outcome: Outcome) -> bool:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from opencompass_ops import drive
-from opencompass_ops.budgets.events import summary, told
+from opencompass_ops.budgets.events import summary, told, way_on
 from opencompass_ops.clusters import attempts
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.contract import codec, evidence, layout
@@ -224,9 +224,10 @@ def _scores(files: LocalFiles, pair: PlannedPair) -> Iterable[ScoreLine]:
 
 
 def _budget(files: LocalFiles) -> tuple[str, ...]:
-    """What the run was stopped for since it was planned, a line for each limit."""
+    """What the run was stopped for since it was planned, a line for each limit, and how it goes on."""
     planned = datetime.fromtimestamp(files.path(layout.PLAN).stat().st_mtime, UTC)
-    return tuple(summary(told(files, since=planned.isoformat(timespec="milliseconds"))))
+    met = summary(told(files, since=planned.isoformat(timespec="milliseconds")))
+    return (*met, way_on(files.root.name)) if met else ()
 
 
 def _gate(files: LocalFiles) -> Gate | None:

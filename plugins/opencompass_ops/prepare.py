@@ -99,6 +99,7 @@ def prepare(
     on_claim: Callable[[Path], None] = lambda folder: None,
     max_map_length: int = 1024,
     user: str = "",
+    weights: str = "",
 ) -> Prepared:
     """Check the request, resolve the config, probe data and weights, plan, and write the plan.
 
@@ -112,6 +113,7 @@ def prepare(
     :param on_claim: called with the run directory once it is claimed.
     :param max_map_length: most shards of one stage.
     :param user: on whose account the run goes, "" when nobody knows.
+    :param weights: identity that the weights must have, "" for any.
     :raises InputError: one message that names each culprit and the next step.
     """
     params = requested(params)
@@ -130,6 +132,7 @@ def prepare(
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
     if reused_dir and question.weights_may_be_gone:
         report = with_remembered_weights(report, reused_dir, config.models)
+    _refuse_others(report, weights)
     report = with_judges(report, cluster, asked.scoring)
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
@@ -426,6 +429,16 @@ def _claim(
         if reused_dir or claim_run_dir(folder, cluster):
             return output, folder
         now += timedelta(seconds=1)
+
+
+def _refuse_others(report: ProbeReport, weights: str) -> None:
+    """A checkpoint that was overwritten since somebody chose it is not the one that is meant."""
+    for model in report.models if weights else ():
+        if model.weights_id not in ("", weights) and not model.bridge:  # OpenCompass's are told with their adapters
+            raise PlanError(
+                f"{model.abbr} was overwritten since it was found: it holds {model.weights_id[:19]}, not "
+                f"{weights[:19]}; the series' next look takes what is there now as a new checkpoint"
+            )
 
 
 def _refuse_spent(plan: Plan, spent: Sequence[str]) -> None:

@@ -113,6 +113,10 @@ def test_a_whole_checkpoint_is_ready_and_brought_as_it_is(store: Store):
     assert Path(brought).is_dir()
     store.place.tidy(set())
     assert not Path(brought).exists()
+    (aside,) = Path(brought).parent.parent.glob("*.gone")
+    assert (aside / "step-100" / "config.json").is_file(), "nothing is deleted under the lock"
+    store.place.sweep()
+    assert not aside.exists()
 
 
 def test_an_upload_in_progress_is_refused_until_it_is_over(store: Store):

@@ -11,11 +11,14 @@ import pytest
 from checkpoint_folders import truncate
 from opencompass_ops.budgets.hours import today
 from opencompass_ops.budgets.site import ENVIRONMENT
-from opencompass_ops.errors import InputError, UnsureError
+from opencompass_ops.contract.probe import ModelProbe, ProbeReport
+from opencompass_ops.errors import InputError, PlanError, UnsureError
+from opencompass_ops.prepare import _refuse_others
 from opencompass_ops.results.rows import UsageRow
 from opencompass_ops.results.store import Store
 from opencompass_ops.series.discovery import evaluation_params
-from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED
+from opencompass_ops.series.folder import FolderPlace
+from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED, weights_of
 from series_world import SeriesWorld
 
 
@@ -281,3 +284,73 @@ def test_the_params_of_an_evaluation(world: SeriesWorld):
         "max_num_workers": 4,
         "model_overrides": [{"path": "/ckpt/step-100", "abbr": "run7-step-100", "tokenizer_path": "/tok"}],
     }
+
+
+def test_what_is_begun_and_what_is_made_up_for_are_no_more_than_a_task_can_be_mapped_over(
+    world: SeriesWorld, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("opencompass_ops.series.discovery.MOST", 2)
+    for step in (100, 200, 300):
+        world.write(step)
+    assert world.tick(end=None) == ["step-100#1", "step-200#1"]
+    assert world.tick(end=None) == ["step-100#1", "step-200#1"]
+    monkeypatch.setattr("opencompass_ops.series.discovery.MOST", 1)
+    assert world.tick(end=None) == ["step-100#1"], "nor when more are waiting for their run"
+
+
+def test_an_earlier_attempt_that_somebody_clears_bars_another_one(world: SeriesWorld):
+    world.write(100)
+    world.tick("failed")
+    first = world.evaluations()[0].run_id
+    assert world.tick("failed") == ["step-100#2"]
+    world.states[first] = "running"
+    assert world.tick() == []
+    assert world.tick() == []
+    assert world.evaluations()[0].state == STARTED
+    world.states[first] = "success"
+    assert world.tick() == []
+    assert world.evaluations()[0].state == SUCCEEDED
+
+
+def test_one_that_was_overwritten_before_its_plan_is_booked_so_and_the_new_one_begins(world: SeriesWorld):
+    world.write(100)
+    world.tick("failed")
+    world.write(100, seed=7)
+    assert world.tick() == ["step-100#1"]
+    old, new = world.evaluations()
+    assert (old.state, old.reason) == (FAILED, f"overwritten; run {old.run_id} failed")
+    assert (new.state, new.version) == (STARTED, "0.0.2")
+    assert weights_of(f"sqlite:///{world.folder}/results.db", new.run_id) == new.digest
+    assert weights_of(f"sqlite:///{world.folder}/results.db", "manual__1") == ""
+
+
+def test_the_plan_refuses_other_weights_than_those_that_were_found():
+    report = ProbeReport(models=(ModelProbe("run7-step-100", weights_id="sha256:new"),))
+    _refuse_others(report, "")
+    _refuse_others(report, "sha256:new")
+    _refuse_others(ProbeReport(models=(ModelProbe("m", weights_id="sha256:both", bridge="type"),)), "sha256:old")
+    with pytest.raises(PlanError, match="run7-step-100 was overwritten since it was found"):
+        _refuse_others(report, "sha256:old")
+
+
+def test_copies_are_kept_while_another_attempt_may_read_them_and_deleted_after_the_lock(
+    world: SeriesWorld, monkeypatch: pytest.MonkeyPatch
+):
+    wanted: list[set[str]] = []
+    monkeypatch.setattr(FolderPlace, "tidy", lambda self, digests: wanted.append(set(digests)))
+
+    def sweep(place: FolderPlace) -> None:
+        with world.ledger.exclusive("run7"):
+            """Nobody holds the lock any more."""
+
+    monkeypatch.setattr(FolderPlace, "sweep", sweep)
+    world.limits(attempts=2, per_day=1)
+    world.write(100)
+    world.tick("failed")
+    digest = world.evaluations()[0].digest
+    world.tick()
+    assert world.evaluations()[0].state == FAILED
+    assert wanted == [{digest}, {digest}]
+    world.limits(attempts=1)
+    world.tick()
+    assert wanted[-1] == set()

@@ -120,3 +120,25 @@ def test_a_pattern_without_a_step_or_out_of_its_place_is_refused(wrong: str):
 @given(st.integers(0, 10**9), st.sampled_from(["step-{step}", "iter_{step}/hf", "a+b({step})", "*_{step}_*"]))
 def test_what_a_pattern_makes_it_reads(step: int, pattern: str):
     assert Pattern(pattern).step(pattern.replace("{step}", str(step)).replace("*", "x")) == step
+
+
+@pytest.mark.parametrize(
+    ("used", "each", "alive", "begin"),
+    [
+        (0.0, None, 0, 1),  # what one takes is not known
+        (0.5, None, 1, 0),
+        (2.0, 2.0, 0, 4),
+        (2.0, 2.0, 3, 1),
+        (2.0, 2.0, 5, 0),
+        (9.9, 2.0, 0, 1),  # the last one may need a little more
+        (9.9, 2.0, 1, 0),
+        (10.0, 2.0, 0, 0),
+        (1.0, 0.0, 5, 9),
+    ],
+)
+def test_no_more_begin_than_gpu_hours_are_left_for(used: float, each: float | None, alive: int, begin: int):
+    waiting = [Candidate(f"step-{step}", step, str(step)) for step in range(9)]
+    spent = Spent(alive=alive, gpu_hours=used, each=each)
+    chosen, why = select(waiting, Limits(gpu_hours=10.0), spent, 0.0, 200)
+    assert len(chosen) == begin
+    assert all(f"{used:.1f} of 10 GPU-hours are spent" in reason for reason in why.values())

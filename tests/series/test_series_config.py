@@ -46,7 +46,7 @@ def test_everything_that_a_series_may_say():
     )
     assert series.checkpoints.at == "s3://bucket/run7"
     assert series.checkpoints.scheme == "s3"
-    assert series.limits.after == datetime(2026, 11, 1, tzinfo=UTC)
+    assert series.limits.after == datetime(2026, 10, 31, 16, tzinfo=UTC)
     assert series.limits.before == datetime(2026, 12, 1, tzinfo=UTC)
     assert series.name_of(5) == "big-run7-iter-5"
     assert series.gate == {"max_drop": 1.5}
@@ -70,6 +70,10 @@ def test_everything_that_a_series_may_say():
         ({"checkpoints": {"at": "/x", "pattern": "{step}", "on": "cluster"}}, "name it with cluster"),
         ({"checkpoints": {"at": "/x", "pattern": "{step}", "on": "moon"}}, "'worker' or 'cluster'"),
         ({"schedule": "every day"}, "schedule must be a cron expression"),
+        ({"schedule": "* * * * * *"}, "schedule must be a cron expression of five fields"),
+        ({"schedule": "* * * * * * 2026"}, "schedule must be a cron expression of five fields"),
+        ({"schedule": "R R * * *"}, "schedule must be a cron expression of five fields"),
+        ({"schedule": "H * * * *"}, "schedule must be a cron expression of five fields"),
         ({"timezone": "Mars/Olympus"}, "no time zone"),
         ({"model": {"path": "/x"}}, "unknown key 'path'"),
         ({"model": {"abbr": "same"}}, "must tell the step"),
@@ -114,3 +118,15 @@ def test_the_shipped_example_is_right(repo: Path):
     assert files
     for file in files:
         assert read_file(file).schedule
+
+
+@pytest.mark.parametrize("schedule", ["0 3 * MAR FRI", "@hourly", "*/5 8-18 * * 1-5"])
+def test_a_cron_expression_of_five_fields_is_one(schedule: str):
+    assert Series.from_values("run7", LEAST | {"schedule": schedule}).schedule == schedule
+
+
+def test_a_time_without_a_zone_is_meant_in_that_of_the_series():
+    limits = {"after": "2026-11-01", "before": "2026-12-01T08:00+00:00"}
+    series = Series.from_values("run7", LEAST | {"timezone": "Asia/Shanghai", "limits": limits})
+    assert series.limits.after == datetime(2026, 10, 31, 16, tzinfo=UTC)
+    assert series.limits.before == datetime(2026, 12, 1, 8, tzinfo=UTC)

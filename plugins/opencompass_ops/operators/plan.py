@@ -32,6 +32,7 @@ class PlanOperator(BaseOperator):
         from opencompass_ops.hooks.results import results_url
         from opencompass_ops.notifications.runs import PROBLEM_KEY
         from opencompass_ops.prepare import prepare
+        from opencompass_ops.series.ledger import weights_of
 
         install()
         store = context["task_state_store"]
@@ -44,6 +45,7 @@ class PlanOperator(BaseOperator):
                 on_claim=lambda folder: store.set("run_dir", str(folder)),
                 max_map_length=conf.getint("core", "max_map_length"),
                 say=self.log.info,
+                weights=weights_of(results_url(), context["dag_run"].run_id),
                 user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
             )
         except OpsError as error:

@@ -102,6 +102,11 @@ class BucketPlace:
         if self._stage:
             self._stage.tidy(wanted)
 
+    def sweep(self) -> None:
+        """Delete them; see :class:`Place`."""
+        if self._stage:
+            self._stage.sweep()
+
     async def _client(self) -> Any:
         connection = self._place.connection
         keys = await self._keys_of(connection) if connection else Keys()

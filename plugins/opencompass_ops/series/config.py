@@ -9,8 +9,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,6 +39,7 @@ HUB_SCHEME = "hf"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PRESETS = ("@hourly", "@daily", "@weekly", "@monthly")
+_RANDOM = re.compile(r"(?<![A-Za-z])[RrHh](?![A-Za-z])")
 _OURS = ("config", "model_overrides", "cluster", "mode", "reuse", "dry_run", "debug", "series", "gate", "baseline")
 """Parameters of a run that the series itself sets, or that make no sense for it."""
 
@@ -77,7 +78,7 @@ class Series:
     :param suite: what is evaluated: ``SUITE@VERSION``, or any config.
     :param cluster: name of a cluster config, "" for what the suite says.
     :param schedule: cron expression; "" for a series that is only triggered.
-    :param timezone: in which the cron expression is meant.
+    :param timezone: in which the cron expression, and times without a zone, are meant.
     :param baseline: the checkpoint that others are compared with: a version such as ``0.0.1``, or a model's name.
     :param abbr: name of a checkpoint in tables; ``{step}`` and ``{series}`` stand for what they say.
     :param tokenizer_path: where the tokenizer lies, "" for the checkpoint's own.
@@ -116,6 +117,8 @@ class Series:
             if not given.get(key):
                 raise ConfigError(f"{where}: {key} is missing; docs/series.md has a whole example")
         model = given.pop("model", {})
+        limits, zone = given.get("limits", Limits()), ZoneInfo(given.get("timezone", "UTC"))
+        given["limits"] = replace(limits, after=_in(zone, limits.after), before=_in(zone, limits.before))
         series = cls(name=name, **given, **{key: value for key, value in model.items() if value})
         series._check(where)
         return series
@@ -213,7 +216,7 @@ def _number(where: str, value: Any) -> float:
 
 
 def _moment(where: str, value: Any) -> datetime:
-    """A date is its first moment; without a zone it is UTC."""
+    """A date is its first moment."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
@@ -222,14 +225,24 @@ def _moment(where: str, value: Any) -> datetime:
         moment = datetime.combine(moment, time())
     if not isinstance(moment, datetime):
         raise ConfigError(f"{where} must be a date or a time such as 2026-11-21T08:00+08:00, not {value!r}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment
+
+
+def _in(zone: ZoneInfo, moment: datetime | None) -> datetime | None:
+    """What says no zone of its own is meant in the series'."""
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _cron(where: str, value: Any) -> str:
     from croniter import croniter
 
-    if value not in _PRESETS and not (isinstance(value, str) and croniter.is_valid(value)):
-        raise ConfigError(f"{where} must be a cron expression such as '*/10 * * * *', not {value!r}")
+    # croniter also knows seconds, years and random or hashed times, of which every reading makes another schedule.
+    five = isinstance(value, str) and len(value.split()) == 5 and not _RANDOM.search(value)
+    if value not in _PRESETS and not (five and croniter.is_valid(value)):
+        raise ConfigError(
+            f"{where} must be a cron expression of five fields such as '*/10 * * * *', or one of "
+            f"{', '.join(_PRESETS)}, not {value!r}"
+        )
     return str(value)
 
 

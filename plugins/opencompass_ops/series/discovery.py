@@ -10,14 +10,25 @@ from typing import Any
 from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.errors import InputError
 from opencompass_ops.series.config import Series
-from opencompass_ops.series.ledger import FAILED, READY, STARTED, STOPPED, SUCCEEDED, Book, Evaluation, Ledger, Sighting
+from opencompass_ops.series.ledger import (
+    FAILED,
+    READY,
+    STARTED,
+    STOPPED,
+    SUCCEEDED,
+    Book,
+    Evaluation,
+    Ledger,
+    Sighting,
+    run_id,
+)
 from opencompass_ops.series.looking import look
 from opencompass_ops.series.places import Place
 from opencompass_ops.series.selection import A_DAY_S, Candidate, Limits, Spent, select
 from opencompass_ops.series.suite import suite_fingerprint
 
 MOST = 200
-"""Evaluations that one tick begins at most; each is a task of its own."""
+"""Evaluations that one tick begins or makes runs of at most; each is a task of its own."""
 
 RunState = Callable[[str], str | None]
 """An evaluation's DAG run by its id: ``queued``, ``running``, ``success`` or ``failed``; None where there is none."""
@@ -106,20 +117,24 @@ def discover(
     sightings = run_to_end(look(series, place, ledger.sightings(series.name), now))
     known = ledger.evaluations(series.name)
     fingerprints = _fingerprints(series, known, say)
-    states = {one.run_id: run_state(one.run_id) for one in known if one.state != SUCCEEDED}
+    states = {one.run_id: _state(one, run_state) for one in known if one.state != SUCCEEDED}
     stops = {one.run_id: stopped_by(one) for one in known if _has_failed(one, states)}
     used, granted = ledger.gpu_hours(series.name)
     with ledger.exclusive(series.name) as book:
-        rows = [_learn(book, row, states, stops) for row in book.evaluations()]
+        now_there = {one.name: one.digest for one in sightings}
+        rows = [_learn(book, row, states, stops, now_there) for row in book.evaluations()]
         turns = list(_turns(series, asked, sightings, rows, fingerprints, now))
-        spent = replace(_spent(rows, now), gpu_hours=used, granted=granted)
-        chosen, waiting = select([turn.candidate for turn in turns], series.limits, spent, now.timestamp(), MOST)
+        spent = _spent(rows, now, used, granted)
+        without_run = [row for row in rows if row.state == STARTED and states.get(row.run_id, "") is None]
+        most = max(0, MOST - len(without_run))
+        chosen, waiting = select([turn.candidate for turn in turns], series.limits, spent, now.timestamp(), most)
         begun = [_begin(book, turn) for turn in _in_order(chosen, turns)]
         book.see([replace(one, reason=waiting.get(one.name, one.reason)) for one in sightings])
-        without_run = [row for row in rows if row.state == STARTED and states.get(row.run_id, "") is None]
-        place.tidy({row.digest for row in (*rows, *begun) if row.state == STARTED})
+        again = {row.digest for row in rows if _has_attempts(row, series)} & set(now_there.values())
+        place.tidy({row.digest for row in (*rows, *begun) if row.state == STARTED} | again)
+    place.sweep()  # takes its time, which nobody should wait for
     _tell(sightings, waiting, begun, asked, say)
-    return [*without_run, *begun]
+    return [*without_run, *begun][:MOST]
 
 
 def evaluation_params(
@@ -152,12 +167,30 @@ def _fingerprints(series: Series, rows: Iterable[Evaluation], say: Say) -> dict[
     return found
 
 
+def _state(row: Evaluation, run_state: RunState) -> str | None:
+    """Of all attempts together: somebody may have cleared an earlier one, and two must not be alive at once."""
+    attempts = range(1, row.attempts + 1)
+    states = [run_state(run_id(row.series, row.digest, row.fingerprint, attempt)) for attempt in attempts]
+    return next((state for state in ("success", "running", "queued") if state in states), states[-1])
+
+
 def _has_failed(row: Evaluation, states: Mapping[str, str | None]) -> bool:
     """Whether that its run failed is news."""
     return row.state == STARTED and states.get(row.run_id) == "failed"
 
 
-def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None], stops: Mapping[str, str]) -> Evaluation:
+def _has_attempts(row: Evaluation, series: Series) -> bool:
+    """Whether it may go on by itself."""
+    return row.state == STOPPED or (row.state == FAILED and row.failures < series.limits.attempts)
+
+
+def _learn(
+    book: Book,
+    row: Evaluation,
+    states: Mapping[str, str | None],
+    stops: Mapping[str, str],
+    now_there: Mapping[str, str],
+) -> Evaluation:
     """The row as its DAG run says; a run that somebody cleared is alive again."""
     state = states.get(row.run_id)
     if row.state == SUCCEEDED or state is None:
@@ -170,7 +203,8 @@ def _learn(book: Book, row: Evaluation, states: Mapping[str, str | None], stops:
         limit = stops.get(row.run_id, "")
         if limit:
             return book.end(row, STOPPED, f"stopped, goes on tomorrow (UTC): {limit}")
-        return book.end(row, FAILED, f"run {row.run_id} failed")
+        was = "" if now_there.get(row.name) in (None, "", row.digest) else "overwritten; "
+        return book.end(row, FAILED, f"{was}run {row.run_id} failed")
     return row if row.state == STARTED else book.end(row, STARTED)
 
 
@@ -220,12 +254,16 @@ def _begin(book: Book, turn: _Turn) -> Evaluation:
     return book.begin(digest=one.digest, fingerprint=turn.fingerprint, suite=turn.suite, name=one.name, step=one.step)
 
 
-def _spent(rows: Sequence[Evaluation], now: datetime) -> Spent:
+def _spent(rows: Sequence[Evaluation], now: datetime, used: float, granted: float | None) -> Spent:
     begun = [datetime.fromisoformat(row.begun_at) for row in rows]
     a_day = timedelta(seconds=A_DAY_S)
+    over = sum(1 for row in rows if row.state != STARTED)
     return Spent(
         begun=tuple(moment.timestamp() for moment in begun if now - moment < a_day),
-        alive=sum(1 for row in rows if row.state == STARTED),
+        alive=len(rows) - over,
+        gpu_hours=used,
+        each=used / over if over else None,
+        granted=granted,
     )
 
 

@@ -61,6 +61,9 @@ class FolderPlace:
     def tidy(self, wanted: Collection[str]) -> None:
         """Nothing was brought."""
 
+    def sweep(self) -> None:
+        """Nothing was brought."""
+
     async def _ask(
         self,
         *,

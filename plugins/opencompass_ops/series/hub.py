@@ -94,6 +94,10 @@ class HubPlace:
         """Remove copies; see :class:`Place`."""
         self._stage.tidy(wanted)
 
+    def sweep(self) -> None:
+        """Delete them; see :class:`Place`."""
+        self._stage.sweep()
+
     async def _hub(self) -> HfApi:
         connection = self._place.connection
         keys = await self._keys_of(connection) if connection else Keys()

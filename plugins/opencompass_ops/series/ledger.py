@@ -99,6 +99,17 @@ def run_id(series: str, digest: str, fingerprint: str, attempt: int) -> str:
     return f"series__{series}__{codec.digest(digest)[:12]}__{fingerprint[:12]}__{attempt}"
 
 
+def weights_of(url: str, run_id: str) -> str:
+    """The weights that a DAG run is to evaluate, told as a plan tells them; "" where it is no series', or its place
+    tells weights in its own way (by the tags of an object store, the commits of a hub).
+
+    :param url: of the results database.
+    """
+    with Ledger.open(url) as ledger:
+        digest = ledger.digest_of(run_id)
+    return digest if digest.startswith(("sha256:", "quick:")) else ""
+
+
 class Ledger:
     """Opened by :meth:`open`; a context manager that closes its connections.
 
@@ -141,6 +152,12 @@ class Ledger:
         """Every evaluation that was begun, by version and time."""
         with transaction(self._engine, write=False) as connection:
             return _evaluations(connection, series)
+
+    def digest_of(self, run_id: str) -> str:
+        """The weights that a run evaluates; "" when it is no evaluation's last attempt."""
+        c = models.evaluation.c
+        with transaction(self._engine, write=False) as connection:
+            return str(connection.execute(select(c.digest).where(c.run_id == run_id)).scalar() or "")
 
     def gpu_hours(self, series: str) -> tuple[float, float | None]:
         """GPU-hours that the series has used, and what the site's grants leave it; None where they limit nothing."""

@@ -49,10 +49,14 @@ class Place(Protocol):
         ...
 
     def tidy(self, wanted: Collection[str]) -> None:
-        """Remove what was brought and is wanted no longer.
+        """Take what was brought and is wanted no longer out of the way, at once.
 
-        :param wanted: digests of the weights that evaluations still read.
+        :param wanted: digests of the weights that evaluations still read, or may read again.
         """
+        ...
+
+    def sweep(self) -> None:
+        """Delete what :meth:`tidy` took out of the way; takes minutes where it is much."""
         ...
 
 

@@ -58,12 +58,14 @@ class Spent:
     :param begun: when its evaluations of the last day began, seconds since 1970.
     :param alive: how many are not over.
     :param gpu_hours: of all of them.
+    :param each: that one of them took on average; None while none is over.
     :param granted: GPU-hours that the site's grants leave; None where they limit nothing.
     """
 
     begun: tuple[float, ...] = ()
     alive: int = 0
     gpu_hours: float = 0.0
+    each: float | None = None
     granted: float | None = None
 
 
@@ -79,8 +81,10 @@ def outside(step: int, completed: datetime | None, limits: Limits) -> str:
     if limits.before_step is not None and step >= limits.before_step:
         return f"step is not before {limits.before_step}"
     if completed is not None and limits.after is not None and completed <= limits.after:
+        completed = completed.astimezone(limits.after.tzinfo)
         return f"completed {completed:%Y-%m-%d %H:%M}, not after {limits.after:%Y-%m-%d %H:%M}"
     if completed is not None and limits.before is not None and completed >= limits.before:
+        completed = completed.astimezone(limits.before.tzinfo)
         return f"completed {completed:%Y-%m-%d %H:%M}, not before {limits.before:%Y-%m-%d %H:%M}"
     return ""
 
@@ -105,8 +109,8 @@ def select(
         f"{spent.alive} of {limits.at_once} evaluations are running": _room(limits.at_once, spent.alive),
         f"at most {most} begin at one look": most,
     }
-    if limits.gpu_hours is not None and spent.gpu_hours >= limits.gpu_hours:
-        rooms[f"{spent.gpu_hours:.1f} of {limits.gpu_hours:g} GPU-hours are spent"] = 0
+    if limits.gpu_hours is not None:
+        rooms[_hours(limits.gpu_hours, spent)] = _affordable(limits.gpu_hours - spent.gpu_hours, spent)
     if spent.granted is not None and spent.granted <= 0:
         rooms["the GPU-hours that the site grants are used up"] = 0
     why, room = min(((why, room) for why, room in rooms.items() if room is not None), key=lambda item: item[1])
@@ -114,6 +118,27 @@ def select(
     waiting = {one.name: f"waits: {why}" for one in unique[room:]}
     twins = {one.name: "same weights as another checkpoint" for one in order if first[one.digest] is not one}
     return chosen, waiting | twins
+
+
+def _affordable(left: float, spent: Spent) -> int | None:
+    """How many evaluations GPU-hours are left for; what is running is taken to need as much as one took so far.
+
+    One alone may always begin: the first, which shows what one takes, and the last, which needs a little more.
+    """
+    if left <= 0:
+        return 0
+    if spent.each == 0:
+        return None  # all answers were known already
+    for_all = int(left / spent.each) if spent.each else 1
+    return max(for_all, 1) - min(spent.alive, max(for_all, 1))
+
+
+def _hours(limit: float, spent: Spent) -> str:
+    said = f"{spent.gpu_hours:.1f} of {limit:g} GPU-hours are spent"
+    if spent.gpu_hours >= limit:
+        return said
+    each = "what one takes is not known yet" if spent.each is None else f"one takes {spent.each:.1f}"
+    return f"{said}, {each}, {spent.alive} are running"
 
 
 def _room(limit: int | None, taken: int) -> int | None:

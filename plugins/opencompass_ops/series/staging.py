@@ -6,11 +6,14 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from opencompass_ops.contract import codec
 
 _OURS = re.compile(r"[0-9a-f]{16}(\.[0-9a-f]{32})?")
+_GONE = ".gone"
+_ASIDE = re.compile(r"[0-9a-f]{32}\.gone")
 
 
 class Stage:
@@ -45,10 +48,17 @@ class Stage:
         return next(child for child in target.iterdir() if child.is_dir())
 
     def tidy(self, wanted: Collection[str]) -> None:
-        """Remove all but the weights that are wanted; only folders that were made here."""
+        """Set aside all but the weights that are wanted; only folders that were made here. Nothing is deleted yet."""
         kept = {_key(digest) for digest in wanted}
-        for folder in self._root.iterdir() if self._root.is_dir() else ():
+        for folder in list(self._root.iterdir()) if self._root.is_dir() else ():
             if _OURS.fullmatch(folder.name) and folder.name.partition(".")[0] not in kept:
+                with suppress(FileNotFoundError):  # somebody else was faster
+                    folder.rename(self._root / f"{uuid.uuid4().hex}{_GONE}")
+
+    def sweep(self) -> None:
+        """Delete what was set aside, by whomever."""
+        for folder in list(self._root.glob(f"*{_GONE}")):
+            if _ASIDE.fullmatch(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -38,7 +38,7 @@ from opencompass_ops.planning.judging import with_section_judges
 from opencompass_ops.planning.params import in_vain
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage
+from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage, unheard
 from opencompass_ops.planning.table.place import LATEST
 from opencompass_ops.preview import commands
 from opencompass_ops.probing import probe
@@ -48,6 +48,7 @@ from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
 from opencompass_ops.run_folder import claim_run_dir
+from opencompass_ops.srun_options import with_srun_options
 from opencompass_ops.staleness import describe_stale, set_aside, wanted_pairs, write_identities
 
 Say = Callable[[str], None]
@@ -192,8 +193,11 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
     if request.config_verbose:
         say(_config_text(mask({"models": config.models, "datasets": config.datasets, "summarizer": config.summarizer})))
     config = _with_judges(config, is_replaced=bool(request.model_overrides or request.accelerator))
-    infer = infer_stage(config.infer, request)
-    evaluation = eval_stage(config.eval, request, infer) if request.mode in ("all", "eval") else infer
+    infer = with_srun_options("infer", infer_stage(config.infer, request), request)
+    evaluation = infer
+    if request.mode in ("all", "eval"):
+        evaluation = with_srun_options("eval", eval_stage(config.eval, request, infer), request)
+    notes = dict.fromkeys((*unheard(request, infer, evaluation), *infer.notes, *evaluation.notes))
     cluster = _cluster(infer, request, known)
     of_evaluation = _cluster(evaluation, request, known)
     details = evaluation.dump_details if evaluation.dump_details is not None else True
@@ -208,7 +212,7 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
         config=replace(
             config,
             models=models_for(infer, config.models),
-            warnings=(*config.warnings, *in_vain(params), *dict.fromkeys((*infer.notes, *evaluation.notes))),
+            warnings=(*config.warnings, *in_vain(params), *notes),
         ),
         infer=infer,
         cluster=cluster,

@@ -9,7 +9,7 @@ import pytest
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning.partition import Naive, NumWorker, Size
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import Stage, eval_stage, infer_stage
+from opencompass_ops.planning.sections import Stage, eval_stage, infer_stage, unheard
 
 # As the user guides of OpenCompass write them, types as configs name them.
 SLURM = {
@@ -87,10 +87,62 @@ def test_what_is_typed_about_resources_goes_over_the_section():
     assert infer.resources == {"partition": "big", "quotatype": "auto", "qos": "high"}
 
 
+def test_what_is_asked_of_slurm_reaches_the_stages_on_slurm_alone_and_minutes_reach_all():
+    infer, evaluation = both(SLURM, HERE, partition="big", mem="4G", minutes=5)
+    assert infer.resources == {"partition": "big", "quotatype": "auto", "mem": "4G", "minutes": 5}
+    assert evaluation.resources == {"minutes": 5}
+    assert unheard(request(partition="big"), infer, evaluation) == []
+
+
+@pytest.mark.parametrize("section", [None, HERE | {"partitioner": None}])
+def test_what_is_asked_of_slurm_has_no_effect_where_nothing_is_on_slurm_and_that_is_said(section: Any):
+    asked = request(partition="big", qos="high", minutes=5)
+    infer = infer_stage(section and {"runner": {"type": "LocalRunner"}}, asked)
+    evaluation = eval_stage(section, asked, infer)
+    assert infer.resources == evaluation.resources == {"minutes": 5}
+    (note,) = unheard(asked, infer, evaluation)
+    assert note.startswith("partition='big', qos='high' has no effect: nothing of this run is on Slurm")
+    assert unheard(request(minutes=5), infer, evaluation) == []
+
+
+def test_what_is_asked_of_a_cluster_that_was_named_is_left_for_it_to_refuse():
+    infer, _ = both(SLURM, HERE, cluster="local", partition="big")
+    assert infer.resources == {"partition": "big"}
+    assert unheard(request(cluster="local", partition="big"), infer) == []
+
+
 def test_numbers_that_are_typed_give_way_to_the_sections_and_that_is_said():
     infer, _ = both(SLURM, HERE, max_num_workers=2, retry=1)
     assert (infer.max_num_workers, infer.retry) == (16, 4)
     assert [note.partition(":")[0] for note in infer.notes] == ["max_num_workers=2", "retry=1"]
+
+
+def test_jobs_per_gpu_that_are_typed_give_way_to_the_sections_and_that_is_said():
+    section = {"runner": {"type": "LocalRunner", "max_workers_per_gpu": 2}}
+    infer = infer_stage(section, request(max_workers_per_gpu=8))
+    assert infer.max_workers_per_gpu == 2
+    assert infer.notes[0].startswith("max_workers_per_gpu=8: infer.runner of the config says 2, and that holds")
+    assert infer_stage(section, request(max_workers_per_gpu=2)).notes == ()
+    assert infer_stage({"runner": {"type": "LocalRunner"}}, request(max_workers_per_gpu=8)).max_workers_per_gpu == 8
+
+
+def test_sizes_that_are_typed_replace_the_configs_partitioner_and_that_is_said_once():
+    infer, evaluation = both(SLURM, HERE, max_partition_size=100, gen_task_coef=2)
+    assert infer.notes == (
+        "max_partition_size=100, gen_task_coef=2: means a SizePartitioner, which replaces the config's "
+        "infer.partitioner",
+    )
+    assert evaluation.notes == ()
+    assert infer_stage({"runner": SLURM["runner"]}, request(gen_task_coef=2)).notes == ()
+
+
+@pytest.mark.parametrize("name", ["VOLCRunner", "RJOBRunner"])
+def test_a_runner_that_only_opencompass_has_is_refused_as_what_it_is(name: str):
+    with pytest.raises(
+        ConfigError, match=r"is OpenCompass's runner for .*not supported here.*run this config with"
+    ) as e:
+        infer_stage({"runner": {"type": f"opencompass.runners.{name}"}}, request())
+    assert "did you mean" not in str(e.value)
 
 
 @pytest.mark.parametrize(

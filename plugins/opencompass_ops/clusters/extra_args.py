@@ -76,7 +76,7 @@ def extra_args(where: str, value: Any) -> tuple[str, ...]:
     """
     if isinstance(value, str):
         raise ConfigError(f"{where} must be a list like ['--exclusive', '--tmp=10G'], not one string {value!r}")
-    return tuple(_checked(f"{where}[{index}]", item) for index, item in enumerate(v.texts(where, value)))
+    return tuple(allowed(f"{where}[{index}]", item) for index, item in enumerate(v.texts(where, value)))
 
 
 def replaced(options: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
@@ -86,7 +86,11 @@ def replaced(options: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     return (*(option for option in options if _name(option) not in names), *last)
 
 
-def _checked(where: str, option: str) -> str:
+def allowed(where: str, option: str) -> str:
+    """One ``--option=value`` or ``--option``.
+
+    :raises ConfigError: it is not allowed, has a key of its own, or a wrong value.
+    """
     name = _name(option)
     if name in _KEYS:
         raise ConfigError(f"{where}: give {name} as {_KEYS[name]!r} of the resources, not as an extra option")

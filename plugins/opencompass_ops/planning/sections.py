@@ -2,7 +2,7 @@
 
 They hold where the request names no cluster (``--slurm``, ``--dlc``, ``--cluster``), each for its own stage. With a
 cluster they are replaced as a whole; OpenCompass merges them key by key and then fails on the mixture. What people
-type about resources (``-p``, ``-q``, ``--qos`` ...) goes over both.
+type about resources (``-p``, ``-q``, ``--qos`` ...) goes over both, where a stage runs on Slurm.
 """
 
 from __future__ import annotations
@@ -41,8 +41,14 @@ _TASKS = {
     INFER: frozenset({"OpenICLInferTask", "OpenICLInferConcurrentTask"}),
     EVAL: frozenset({"OpenICLEvalTask", "OpenICLEvalWatchTask", judging.TASK}),
 }
-_RESOURCES = {"partition": "partition", "quotatype": "quotatype", "qos": "qos", "extra_command": "extra_args"}
-"""Keys of a runner, and what ``clusters.resources`` calls them."""
+_RESOURCES = ("partition", "quotatype", "qos")
+"""Keys of a runner that ``clusters.resources`` has under the same name."""
+
+_NOT_SUPPORTED = {"VOLCRunner": "Volcano Engine's machine learning platform", "RJOBRunner": "rjob clusters"}
+"""OpenCompass's runners that no kind of cluster stands for."""
+
+_EVERYWHERE = frozenset({"minutes"})
+"""Resources that mean something off Slurm too."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Stage:
     :param cluster: name of the cluster config.
     :param partitioner: None for the planner's own choice.
     :param resources: asked of the cluster, under the names of ``clusters.resources``; only what was said.
+    :param extra_command: what the runner says of it, as it stands (:mod:`opencompass_ops.srun_options` reads it).
     :param max_workers_per_gpu: jobs that may share a device, None for what the cluster config says.
     :param aliyun: settings of PAI-DLC that the runner has, None where it has none.
     :param dump_details: whether results keep every item, None where nobody says.
@@ -63,6 +70,7 @@ class Stage:
     retry: int
     partitioner: Partitioner | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
+    extra_command: Any = ()
     max_workers_per_gpu: int | None = None
     aliyun: Mapping[str, Any] | None = None
     dump_details: bool | None = None
@@ -105,12 +113,28 @@ def eval_stage(section: Mapping[str, Any] | None, request: Request, infer: Stage
     return Stage(cluster, request.max_num_workers, request.retry, notes=_replaced(EVAL, section))
 
 
+def unheard(request: Request, *stages: Stage) -> list[str]:
+    """A warning where resources were asked of Slurm and nobody named a cluster, and no stage runs on Slurm."""
+    ignored = {name: value for name, value in request.resources.items() if name not in _EVERYWHERE}
+    if not ignored or request.cluster or request.eval_cluster or any(stage.cluster == SLURM for stage in stages):
+        return []
+    said = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
+    return [f"{said} has no effect: nothing of this run is on Slurm; name a cluster (--slurm, --cluster NAME)"]
+
+
+def _resources(request: Request, cluster: str) -> dict[str, Any]:
+    """What the request asks of a stage's cluster; where people named clusters, each has to honour all of it."""
+    named = request.cluster is not None or request.eval_cluster is not None
+    is_heard = named or cluster == SLURM
+    return {name: value for name, value in request.resources.items() if is_heard or name in _EVERYWHERE}
+
+
 def _asked(request: Request, cluster: str, notes: tuple[str, ...]) -> Stage:
     return Stage(
         cluster,
         request.max_num_workers,
         request.retry,
-        resources=request.resources,
+        resources=_resources(request, cluster),
         max_workers_per_gpu=request.max_workers_per_gpu,
         notes=notes,
     )
@@ -126,7 +150,8 @@ def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
     _check_keys(f"{stage}.runner", runner, _EVERY_RUNNER | _RUNNER_KEYS[kind])
     workers = _number(f"{stage}.runner.max_num_workers", runner, "max_num_workers", _MAX_NUM_WORKERS[kind])
     retry = _number(f"{stage}.runner.retry", runner, "retry", request.retry, least=0)
-    said = {ours: runner[theirs] for theirs, ours in _RESOURCES.items() if runner.get(theirs)}
+    said = {key: runner[key] for key in _RESOURCES if runner.get(key)}
+    shared = runner.get("max_workers_per_gpu")
     task = _table(f"{stage}.runner.task", runner.get("task") or {})
     aliyun = runner.get("aliyun_cfg")
     return Stage(
@@ -134,17 +159,29 @@ def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
         max_num_workers=workers,
         retry=retry,
         partitioner=_partitioner(stage, section.get("partitioner")),
-        resources={**said, **request.resources},
-        max_workers_per_gpu=runner.get("max_workers_per_gpu", request.max_workers_per_gpu),
+        resources={**said, **_resources(request, kind)},
+        extra_command=runner.get("extra_command") or (),
+        max_workers_per_gpu=request.max_workers_per_gpu if shared is None else shared,
         aliyun=None if aliyun is None else _table(f"{stage}.runner.aliyun_cfg", aliyun),
         dump_details=task.get("dump_details"),
-        notes=(*_overruled(stage, request, workers, retry), *_task_notes(stage, task), *_unread(stage, section)),
+        notes=(
+            *_overruled(stage, request, workers, retry, shared),
+            *_overruling(stage, request, section),
+            *_task_notes(stage, task),
+            *_unread(stage, section),
+        ),
     )
 
 
 def _kind(stage: str, runner: Mapping[str, Any]) -> str:
     """The cluster that a runner's class means; a section without runner runs here."""
     name = _class_name(runner.get("type", "LocalRunner"))
+    if name in _NOT_SUPPORTED:
+        raise ConfigError(
+            f"{stage}.runner: {name} cannot be obeyed: it is OpenCompass's runner for {_NOT_SUPPORTED[name]}, which is "
+            "not supported here. Name a cluster (--slurm -p PARTITION, --cluster NAME), which replaces the section, or "
+            "run this config with OpenCompass"
+        )
     if name not in _RUNNERS:
         raise ConfigError(
             f"{stage}.runner: {name} cannot be obeyed; {nearest(name, list(_RUNNERS))}. Correct it, or name a cluster "
@@ -176,14 +213,26 @@ def _keeps_whole(partitioner: Partitioner) -> bool:
     return isinstance(partitioner, Naive)
 
 
-def _overruled(stage: str, request: Request, workers: int, retry: int) -> list[str]:
+def _overruled(stage: str, request: Request, workers: int, retry: int, shared: int | None) -> list[str]:
     """What was typed and gives way, as the help of OpenCompass's flags says."""
     plain, notes = Request(), []
     if request.max_num_workers not in (plain.max_num_workers, workers):
         notes.append(f"max_num_workers={request.max_num_workers}: {stage}.runner of the config says {workers}")
     if request.retry not in (plain.retry, retry):
         notes.append(f"retry={request.retry}: {stage}.runner of the config says {retry}")
+    typed = request.max_workers_per_gpu
+    if typed is not None and shared not in (None, typed):
+        notes.append(f"max_workers_per_gpu={typed}: {stage}.runner of the config says {shared}")
     return [f"{note}, and that holds; name a cluster to replace the section" for note in notes]
+
+
+def _overruling(stage: str, request: Request, section: Mapping[str, Any]) -> list[str]:
+    """What was typed and takes the place of the section's partitioner."""
+    typed = {"max_partition_size": request.max_partition_size, "gen_task_coef": request.gen_task_coef}
+    said = ", ".join(f"{name}={value}" for name, value in typed.items() if value)
+    if stage != INFER or not said or section.get("partitioner") is None:
+        return []
+    return [f"{said}: means a SizePartitioner, which replaces the config's infer.partitioner"]
 
 
 def _task_notes(stage: str, task: Mapping[str, Any]) -> list[str]:

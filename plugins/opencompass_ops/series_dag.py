@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Param, task
 
 from opencompass_ops.dag_factory import ONLY_OTHERS_FAULTS
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.notifications.callbacks import tell_look
 from opencompass_ops.operators.discover import DiscoverOperator, StartEvaluationOperator
 from opencompass_ops.series.config import Series, read_file, series_files
 
@@ -102,6 +104,7 @@ def build_series_dag(series: Series) -> DAG:
         params={name: Param(**schema) for name, schema in PARAMS.items()},
         doc_md=doc,
         tags=SERIES_TAGS,
+        on_failure_callback=partial(tell_look, series=series.name),
     ) as dag:
         found = DiscoverOperator(task_id="discover", series=series.name, **ONLY_OTHERS_FAULTS)
         StartEvaluationOperator.partial(
@@ -119,10 +122,13 @@ def _broken_dag(name: str, problem: str) -> DAG:
     """Stands for a series that cannot be read, so that its history stays in sight and the others live on."""
     with DAG(
         "opencompass_checkpoints_" + re.sub(r"[^\w.-]", "_", name, flags=re.ASCII),
-        schedule=None,
+        schedule=CronTriggerTimetable("@hourly", timezone="UTC"),  # so that what was switched on is told that it stands
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
         is_paused_upon_creation=True,
         doc_md=f"### This series cannot be read\n\n```\n{problem}\n```\n",
         tags=[*SERIES_TAGS, "broken"],
+        on_failure_callback=partial(tell_look, series=name, problem=problem),
     ) as dag:
 
         @task(task_id="read_series")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.hooks.channels import channels
 from opencompass_ops.hooks.lark import LarkHook
-from opencompass_ops.notifications.callbacks import tell_end
+from opencompass_ops.notifications.callbacks import tell_end, tell_look
 from opencompass_ops.notifications.hang import tell_hang
 from opencompass_ops.notifications.lark import LarkNotifier
 from opencompass_ops.notifications.runs import AirflowRun
@@ -238,6 +239,40 @@ def test_a_run_that_fails_after_its_success_was_told_is_told_again_by_the_callba
     assert "Evaluation failed: eval_tiny" in chat.texts[2]
     assert "(promote)" in unescape(chat.texts[2])
     assert len(chat.taken) == 4
+
+
+def look(problem: Any, run_type: str = "scheduled") -> Any:
+    """A run of a series' DAG that failed."""
+    seen = context(run_type, {"config": None}, discover_problem=problem) | {"dag": DAG("opencompass_checkpoints_tiny")}
+    seen["ti"].task_id = "discover"
+    return seen
+
+
+def test_a_look_for_checkpoints_that_fails_is_told_once_for_each_reason(chat: ChatServer):
+    for problem in ("/ckpt is away", "/ckpt is away", "suite nightly@4 is not published", "/ckpt is away"):
+        tell_look(look(problem), series="tiny")
+    cards = [unescape(one) for one in chat.texts[::2]]
+    assert len(cards) == 2
+    assert "/ckpt is away (discover)" in cards[0]
+    assert "**Series** tiny" in cards[0]
+    assert "nightly@4" in cards[1]
+    tell_look(look("/ckpt is away", "manual"), series="other")  # a trainer triggers it by REST
+    assert len(chat.taken) == 6
+
+
+def test_a_look_that_still_fails_after_a_day_is_told_again(chat: ChatServer, monkeypatch: pytest.MonkeyPatch):
+    tell_look(look("/ckpt is away"), series="tiny")
+    later = datetime.now(UTC) + timedelta(hours=25)
+    monkeypatch.setattr("opencompass_ops.messages.ledger.datetime", SimpleNamespace(now=lambda zone: later))
+    tell_look(look("/ckpt is away"), series="tiny")
+    assert len(chat.taken) == 4
+
+
+def test_a_look_whose_task_left_no_reason_is_told_and_one_whose_file_is_wrong_says_so(chat: ChatServer):
+    tell_look(look(None), series="tiny")
+    tell_look(look(None), series="tiny", problem="there is no 'evry'")
+    assert "its log says why" in chat.texts[0]
+    assert "evry" in chat.texts[2]
 
 
 def test_a_callback_that_fails_hurts_nobody(caplog: pytest.LogCaptureFixture):

@@ -55,6 +55,27 @@ def test_a_series_that_cannot_be_read_says_so_and_the_others_live_on(folder: Pat
     assert sorted(dags) == [f"opencompass_checkpoints_{name}" for name in ("not_a_name", "run7", "wrong")]
     assert "did you mean 'every'" in dags["opencompass_checkpoints_wrong"].doc_md
     assert "broken" in dags["opencompass_checkpoints_wrong"].tags
+    told = {name: dag.on_failure_callback.keywords for name, dag in dags.items()}
+    assert told["opencompass_checkpoints_run7"] == {"series": "run7"}
+    assert "did you mean 'every'" in told["opencompass_checkpoints_wrong"]["problem"]
+    assert dags["opencompass_checkpoints_wrong"].timetable.expression == "0 * * * *"
+
+
+def test_a_look_that_fails_leaves_its_reason_for_the_message(folder: Path):
+    from types import SimpleNamespace
+
+    from opencompass_ops.errors import ConfigError
+    from opencompass_ops.operators.discover import DiscoverOperator, StartEvaluationOperator
+
+    _write(folder, "wrong", limits={"evry": 2})
+    left: dict[str, str] = {}
+    seen = {"ti": SimpleNamespace(xcom_push=lambda key, value: left.update({key: value})), "params": {}}
+    start = StartEvaluationOperator(task_id="evaluate", series="wrong", run_id="r", title="t")
+    for operator in (DiscoverOperator(task_id="discover", series="wrong"), start):
+        left.clear()
+        with pytest.raises(ConfigError):
+            operator.execute(seen)
+        assert "did you mean 'every'" in left["problem"]
 
 
 def test_the_scheduler_reads_back_what_the_dag_file_made(folder: Path):

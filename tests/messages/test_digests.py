@@ -227,9 +227,10 @@ def test_scores_that_could_not_be_stored_are_a_failure_though_all_is_scored(tmp_
 
 
 def test_a_run_without_a_plan_tells_why(tmp_path: Path):
-    seen = Circumstances(user="ann", launch="manual__1", problem="eval_nowhere: there is no such config")
-    found = unplanned("eval_nowhere", seen)
+    seen = Circumstances(user="ann", launch="manual__1", problem="eval_nowhere: there is no such config", task="plan")
+    found = unplanned("eval_nowhere", seen, "pythia")
     assert found.is_bad
+    assert "Series pythia" in text(found)
     assert "eval_nowhere: there is no such config" in text(found)
 
 

@@ -117,17 +117,19 @@ def first_failure(run_dir: str) -> str:
     return ""
 
 
-def unplanned(name: str, seen: Circumstances) -> Digest:
-    """The digest of a run that failed before it had a run directory.
+def unplanned(name: str, seen: Circumstances, series: str = "") -> Digest:
+    """The digest of a run that failed before it had a run directory, or that needs none.
 
     :param name: what was to be evaluated.
+    :param series: of the checkpoint, "" when it belongs to none.
     """
-    trouble = Trouble("plan", str(mask(seen.problem)) or "its log says why")
+    trouble = Trouble(seen.task, str(mask(seen.problem)) or "its log says why")
     return Digest(
         kind=Kind.FAILURE,
         name=name,
         run=seen.launch,
         user=seen.user,
+        series=series,
         troubles=(trouble,),
         links=seen.links,
         launch=seen.launch,

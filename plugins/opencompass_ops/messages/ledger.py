@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from opencompass_ops.contract import codec, layout
@@ -107,6 +110,40 @@ class ShortLedger:
     def add(self, entry: Entry) -> None:
         """Keep one more."""
         self._entries.append(entry)
+
+
+class DayLedger:
+    """What was told of one piece of news within a day, for a look for checkpoints, which has no run directory.
+
+    It lies in this user's cache; one that is lost or cannot be written costs a repeated message.
+
+    :param subject: what the news is of.
+    :param key: of the news, see :attr:`Digest.key`.
+    """
+
+    def __init__(self, subject: str, key: str) -> None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+        self._files = LocalFiles(cache / "opencompass-ops/told")
+        self._name, self._key = f"{codec.digest(subject)[:16]}.jsonl", key
+
+    def entries(self) -> Sequence[Entry]:
+        """Those of this news, oldest first."""
+        return [entry for entry in self._recent() if entry.key == self._key]
+
+    def add(self, entry: Entry) -> None:
+        """Keep one more, and none that is older than a day."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        kept = [one.to_values() for one in self._recent()] + [entry.to_values() | {"time": now}]
+        with suppress(OSError):
+            self._files.write(self._name, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in kept))
+
+    def _recent(self) -> list[Entry]:
+        try:
+            lines = self._files.read(self._name).splitlines()
+        except OSError:
+            return []
+        since = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds")
+        return [entry for line in lines if (entry := _entry(line)) and entry.time > since]
 
 
 def is_told(ledger: Ledger, channel: str, moment: str, key: str) -> bool:

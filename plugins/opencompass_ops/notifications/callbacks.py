@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def tell_look(context: Context, *, series: str, problem: str = "") -> None:
+    """For ``on_failure_callback`` of a DAG that looks for checkpoints.
+
+    :param series: its name.
+    :param problem: why it fails, where that is known before it runs.
+    """
+    from opencompass_ops.notifications.runs import AirflowRun
+
+    try:
+        AirflowRun(context, log.info, looks_for=series).tell_look(problem)
+    except Exception:  # the edge of the dag-processor; the run is over and stays what it is
+        log.exception("the end of run %s is not told", context.get("run_id"))
+
+
 def tell_end(context: Context) -> None:
     """For ``on_failure_callback`` and ``on_success_callback`` of a DAG, also of one that plans nothing."""
     from opencompass_ops.notifications.runs import TOLD_KEY, AirflowRun

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 PROBLEM_KEY = "problem"
-"""XCom of the task that plans: why it failed."""
+"""XCom of a task that plans, looks for checkpoints or begins an evaluation: why it failed."""
 TOLD_KEY = "told"
 """XCom and state of the task that notifies: what was told of a run that has no folder."""
 SUCCESS = "success"
 """The reason that Airflow gives the callback of a DAG whose run has not failed."""
 _MANUAL = "manual"
+_PROBLEM_CHARACTERS = 2000
+
+
+def leave_problem(context: Context, error: Exception) -> None:
+    """For whoever tells that the task has failed; secrets are masked."""
+    from opencompass_ops.configs.masking import mask
+
+    context["ti"].xcom_push(key=PROBLEM_KEY, value=str(mask(str(error)))[:_PROBLEM_CHARACTERS])
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,12 @@ class AirflowRun:
 
     :param context: of the task, or of the callback.
     :param say: called with one line per message.
+    :param looks_for: the series whose checkpoints this run looks for; "" for an evaluation.
     """
 
     context: Context
     say: Say
+    looks_for: str = ""
 
     def tell_start(self) -> list[Entry]:
         """Tell that the run was planned, where somebody wants to know."""
@@ -64,8 +74,22 @@ class AirflowRun:
         task, problem = self._problem()
         log = self._log() or (task if problem else "")
         seen = self.seen(problem, task=task, log=log, page="summarize" if self.run_dir else "")
-        digest = ended(self.run_dir, seen) if self.run_dir else unplanned(self._name, seen)
+        digest = ended(self.run_dir, seen) if self.run_dir else unplanned(self._name, seen, self._series)
         return self._tell(digest, kept, patient=patient)
+
+    def tell_look(self, problem: str = "") -> list[Entry]:
+        """Tell that looking for checkpoints has failed; the same reason at most once a day, however often it looks.
+
+        :param problem: the reason; "" for what the task left that failed.
+        """
+        from opencompass_ops.messages.collecting import unplanned
+
+        task = str(getattr(self.context.get("ti"), "task_id", "discover"))
+        found = self._pull(task, PROBLEM_KEY)
+        reasons = [str(one) for one in (found if isinstance(found, list) else [found]) if one]  # of a mapped task, many
+        reason = problem or "; ".join(reasons) or f"task {task} has failed; its log says why"
+        digest = unplanned(self._name, self.seen(reason, task=task, log=task), self.looks_for)
+        return self._tell(replace(digest, launch=f"{self.looks_for}: {reason}"), (), patient=True)
 
     @property
     def run_dir(self) -> str:
@@ -81,7 +105,7 @@ class AirflowRun:
     def is_scheduled(self) -> bool:
         """Whether nobody started it by hand: by its type, or because it belongs to a series of checkpoints."""
         run_type = str(getattr(self.context.get("dag_run"), "run_type", _MANUAL))
-        return run_type.rpartition(".")[2].lower() != _MANUAL or bool(self._params.get("series"))
+        return run_type.rpartition(".")[2].lower() != _MANUAL or bool(self._series)
 
     def seen(self, problem: str = "", *, task: str = "summarize", log: str = "", page: str = "") -> Circumstances:
         """What only Airflow knows.
@@ -123,7 +147,7 @@ class AirflowRun:
         from opencompass_ops.messages.telling import tell
 
         seconds = PATIENT_SECONDS if patient else SECONDS
-        return tell(digest, self.wanting(digest), self._ledger(kept), self.say, seconds=seconds)
+        return tell(digest, self.wanting(digest), self._ledger(kept, digest), self.say, seconds=seconds)
 
     def _configured(self) -> list[Channel]:
         """The chat that the config names, where messages are asked for; its address lies in no file and no XCom."""
@@ -144,9 +168,11 @@ class AirflowRun:
                 mask_secret(secret)
         return found
 
-    def _ledger(self, kept: Any) -> Ledger:
-        from opencompass_ops.messages.ledger import RunLedger, ShortLedger
+    def _ledger(self, kept: Any, digest: Digest) -> Ledger:
+        from opencompass_ops.messages.ledger import DayLedger, RunLedger, ShortLedger
 
+        if self.looks_for:
+            return DayLedger(self.looks_for, digest.key)
         return RunLedger(self.run_dir) if self.run_dir else ShortLedger(kept or ())
 
     def _problem(self) -> tuple[str, str]:
@@ -180,6 +206,10 @@ class AirflowRun:
     def _planned(self) -> Mapping[str, Any]:
         """What the task ``plan`` returned; empty when it failed, or the DAG has none."""
         return self._pull("plan", "return_value") or {}
+
+    @property
+    def _series(self) -> str:
+        return self.looks_for or str(self._params.get("series") or "")
 
     @property
     def _name(self) -> str:

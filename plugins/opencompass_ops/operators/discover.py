@@ -86,6 +86,16 @@ class DiscoverOperator(BaseOperator):
         :raises InputError: the series, its suite or the params are wrong.
         :raises UnsureError: the place cannot be asked.
         """
+        from opencompass_ops.errors import OpsError
+        from opencompass_ops.notifications.runs import leave_problem
+
+        try:
+            return self._look(context)
+        except OpsError as error:
+            leave_problem(context, error)
+            raise
+
+    def _look(self, context: Context) -> list[dict[str, str]]:
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.object_store import keys_of
         from opencompass_ops.hooks.results import results_url
@@ -128,6 +138,16 @@ class StartEvaluationOperator(BaseOperator):
         :raises PlanError: the checkpoint is gone, or another one by now; the ledger says so, too.
         :raises UnsureError: the place cannot be asked.
         """
+        from opencompass_ops.errors import OpsError
+        from opencompass_ops.notifications.runs import leave_problem
+
+        try:
+            self._start(context)
+        except OpsError as error:
+            leave_problem(context, error)
+            raise
+
+    def _start(self, context: Context) -> NoReturn:
         from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
         from opencompass_ops.series.config import read_series

@@ -10,8 +10,6 @@ from airflow.sdk import BaseOperator, conf
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_PROBLEM_CHARACTERS = 2000
-
 
 class PlanOperator(BaseOperator):
     """Check the request, read the config, probe data and weights, write the plan.
@@ -26,11 +24,10 @@ class PlanOperator(BaseOperator):
         :raises InputError: one message that names each culprit and the next step.
         :raises UnsureError: the cluster could not be asked.
         """
-        from opencompass_ops.configs.masking import mask
         from opencompass_ops.errors import OpsError
         from opencompass_ops.hooks.connections import install
         from opencompass_ops.hooks.results import results_url
-        from opencompass_ops.notifications.runs import PROBLEM_KEY
+        from opencompass_ops.notifications.runs import leave_problem
         from opencompass_ops.prepare import prepare
         from opencompass_ops.series.ledger import weights_of
 
@@ -49,7 +46,7 @@ class PlanOperator(BaseOperator):
                 user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
             )
         except OpsError as error:
-            context["ti"].xcom_push(key=PROBLEM_KEY, value=str(mask(str(error)))[:_PROBLEM_CHARACTERS])
+            leave_problem(context, error)
             raise
         self.log.info("%s", prepared.text)
         return prepared.mapping()

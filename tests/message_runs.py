@@ -67,7 +67,7 @@ def gate(files: LocalFiles, outcome: str) -> None:
     """Write a gate's record of one dataset."""
     dataset = {
         "model": "m", "dataset": "sums", "outcome": outcome, "value": 50.0, "reference_value": 56.25,
-        "reference": "step-1000", "p_value": 0.003, "flipped": [1, 2],
+        "reference": "step-1000", "p_value": 0.001, "adjusted": 0.003, "flipped": [1, 2],
     }  # fmt: skip
     files.write(layout.GATE, json.dumps({"outcome": outcome, "datasets": [dataset], "alpha": 0.05}))
 

@@ -228,5 +228,5 @@ def test_the_record_is_one_json_object_that_messages_can_read(lab):
     body = json.loads(judge_run(lab.store, lab.run(200, right(0.3)), GatePolicy()).to_json())
     assert body["outcome"] == FAIL
     entry = body["datasets"][0]
-    needed = {"model", "dataset", "outcome", "value", "reference_value", "reference", "p_value"}
+    needed = {"model", "dataset", "outcome", "value", "reference_value", "reference", "p_value", "adjusted"}
     assert needed <= entry.keys()

@@ -257,7 +257,7 @@ def _finding(entry: dict[str, Any]) -> GateFinding:
         value=_number(entry.get("value")),
         reference_value=_number(entry.get("reference_value")),
         reference=str(entry.get("reference") or ""),
-        p_value=_number(entry.get("p_value")),
+        p_value=_number(entry.get("adjusted")),
     )
 
 

@@ -72,6 +72,7 @@ class GateFinding:
     """One dataset of a gate.
 
     :param reference: the name of what it was compared with, "" when that is not said.
+    :param p_value: the one that decides, adjusted over all comparisons of the gate.
     """
 
     model: str

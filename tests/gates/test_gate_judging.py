@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -183,6 +184,33 @@ def test_what_the_detector_takes_for_noise_is_no_alert(lab):
     *_, found = [watch.observe(Score(step, 60.0 if step < 6 else 55.5, 1.5)) for step in range(1, 7)]
     assert LEVEL < found.p_value < GatePolicy().alert_q
     assert judge_run(lab.store, slightly_lower, GatePolicy()).alerts == ()
+
+
+def with_group(lab, step, correct, value):
+    """A run with one dataset and a summary group, as the ingest stores it."""
+    folder = lab.run(step, correct)
+    (row,) = (row for row in lab.store.history() if row.run_dir == folder)
+    group = replace(
+        row, dataset="group", metric="standard_deviation", value=value, stderr=None, evaluation_fingerprint="group:0a"
+    )
+    run = RunRow(folder, "20261121_120000", "c", "c", "all", "complete", 2, 2, "", row.created_at)
+    pairs = [PairRows(row.model, one.dataset, (), (one,), ()) for one in (row, group)]
+    lab.store.record_run(run, pairs)
+    return folder
+
+
+def test_summary_groups_are_not_judged_and_one_that_the_settings_name_is_told(lab):
+    for step in range(1, 6):
+        with_group(lab, step, right(0.6), 9.0)
+    run = with_group(lab, 6, right(0.6), 3.0)
+    record = judge_run(lab.store, run, GatePolicy())
+    assert {one.dataset for one in record.datasets} == {"sum"}
+    assert (record.notes, record.alerts) == ((), ())
+    assert compare_named(lab.store, "tiny-step-5", "tiny-step-6", GatePolicy()).notes == ()
+    record = judge_run(lab.store, run, GatePolicy(datasets=("group",), thresholds={"nobody": 2.0}))
+    assert record.outcome == SKIPPED
+    assert "'group', which is no dataset" in record.headline
+    assert "'nobody'" in gate_text(record)
 
 
 def test_only_the_best_that_passes_is_promoted(lab):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -67,7 +67,7 @@ def judge_rows(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy)
         datasets=tuple(findings),
         alerts=tuple(_alerts(store, candidates, policy)),
         health=tuple(signs),
-        notes=(*notes, *([] if findings else [NOTHING]), *_unmet(found, policy)),
+        notes=(*notes, *([] if findings else [NOTHING]), *_unmet(found, policy), *_unmatched(candidates, policy)),
     )
     return replace(record, promotion=_promotion(store, candidates, record, policy))
 
@@ -94,6 +94,7 @@ def compare_named(
         )
     signs = [sign for row, one in pairs for sign in _signs(row, [one], policy)]
     findings, notes = compare_rows(store, pairs, policy, signs)
+    notes += _unmatched(new.values(), policy)
     outcome = overall(one.outcome for one in findings)
     return GateRecord(outcome, policy.mode, tuple(findings), health=tuple(signs), notes=tuple(notes))
 
@@ -240,6 +241,14 @@ def _unmet(found: dict[ScoreRow, list[Reference]], policy: GatePolicy) -> list[s
     if not policy.baseline or compared or not found or policy.baseline in {row.model for row in found}:
         return []
     return [f"baseline {policy.baseline!r} has no scores of the same datasets, versions and numbers of samples"]
+
+
+def _unmatched(candidates: Iterable[ScoreRow], policy: GatePolicy) -> list[str]:
+    names = {*policy.datasets, *policy.thresholds} - {row.dataset for row in candidates}
+    return [
+        f"the gate's settings name {name!r}, which is no dataset scored here; of a summary group, name the datasets"
+        for name in sorted(names)
+    ]
 
 
 def _promotion(

@@ -75,9 +75,14 @@ def named(store: Store, name: str) -> list[ScoreRow]:
 
 
 def first_metrics(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Of each model and dataset in each run the row of the metric that is compared."""
+    """Of each model and dataset in each run the row of the metric that is compared.
+
+    Summary groups are left out: they have no items, and are made of scores that are compared themselves.
+    """
     pairs: dict[tuple[str, str, str], list[ScoreRow]] = {}
     for row in rows:
+        if row.is_group:
+            continue
         pairs.setdefault((row.run_dir, row.model, row.dataset), []).append(row)
     return [_first(some) for some in pairs.values()]
 

@@ -12,7 +12,7 @@ from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.results.coverage import Coverage, cover
 from opencompass_ops.results.findings import PairFinding, PartFinding, examine
-from opencompass_ops.results.rows import PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
+from opencompass_ops.results.rows import GROUP, PairRows, PredictionRow, RunRow, SampleRow, ScoreRow
 from opencompass_ops.results.scores import scores_of_pair
 from opencompass_ops.results.series import series_of
 from opencompass_ops.results.store import Store
@@ -157,7 +157,7 @@ def _group_row(files: LocalFiles, score: GroupScore, own: Sequence[ScoreRow]) ->
         n=sum(each.n for each in own),
         version=score.version,
         mode=score.mode,
-        evaluation_fingerprint="group:" + codec.digest([score.group, [each.evaluation_fingerprint for each in own]]),
+        evaluation_fingerprint=GROUP + codec.digest([score.group, [each.evaluation_fingerprint for each in own]]),
         path=_absolute(files, layout.PLAN),
         created_at=max(each.created_at for each in own),
     )

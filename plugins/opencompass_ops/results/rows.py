@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GROUP = "group:"
+"""Begins the evaluation fingerprint of a summary group's score."""
+
 IMPORTED = "opencompass"
 """Origin of scores that were read from folders that OpenCompass wrote."""
 
@@ -96,6 +99,11 @@ class ScoreRow:
     created_at: str
     series: str = ""
     origin: str = ""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether this is what a summary group makes of other scores."""
+        return self.evaluation_fingerprint.startswith(GROUP)
 
 
 @dataclass(frozen=True, slots=True)

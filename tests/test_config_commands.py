@@ -86,6 +86,43 @@ def test_lint_says_of_every_file_what_would_fail_and_fails_itself(
     assert looked == {"file": gone, "ok": True, "models": 1, "datasets": 1, "findings": []}
 
 
+def test_a_wrong_section_hides_neither_the_other_nor_what_is_missing(
+    world: SmallWorld, capsys: pytest.CaptureFixture[str]
+):
+    sections = (
+        "infer = dict(runner=dict(type='DLCRunner', aliyun_cfg=dict(workspace_id='w', worker_image='i')))\n"
+        "eval = dict(runner=dict(type='LocalRuner'))\n"
+        "models[0]['run_cfg'] = dict(num_gpu=1)\n"
+    )
+    lost = world.config(None, ("data/sums", "data/soms"), ("/tiny'", "/gone'"), name="lost")
+    Path(lost).write_text(Path(lost).read_text() + sections)
+    assert main(["lint", lost]) == 1
+    said = capsys.readouterr().out
+    assert "aliyun_cfg of the config's runner lacks settings of PAI-DLC; add resource_id: " in said
+    assert "eval.runner: LocalRuner cannot be obeyed" in said
+    assert "model tiny: run_cfg" in said
+    assert f"model tiny: model folder {world.folder}/gone does not exist" in said
+    assert f"dataset sums: {world.folder}/data/soms does not exist" in said
+
+
+def test_a_bare_name_that_nobody_defines_is_told_once(
+    world: SmallWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    package = world.folder / "unpacked" / "opencompass"
+    (package / "configs").mkdir(parents=True)
+    (package / "classes.py").write_text("class GenInferencer: ...\nclass HuggingFaceBaseModel: ...\n")
+    monkeypatch.setenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR", str(package.parent))
+    odd = world.config(name="odd")
+    Path(odd).write_text(
+        Path(odd).read_text() + "datasets[0]['infer_cfg']['inferencer'] = dict(type='GenInferenzer')\n"
+    )
+    assert main(["lint", odd]) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "GenInferenzer" in line]
+    assert line.endswith(
+        f"error: dataset sums: {package.resolve()} defines no GenInferenzer; did you mean GenInferencer?"
+    )
+
+
 def test_lint_looks_at_clusters_and_needs_a_name_that_is_known(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
     folder = Path(world.config()).parent / "clusters"
     folder.mkdir(exist_ok=True)

@@ -198,8 +198,8 @@ def _asked(params: dict[str, Any], say: Say) -> _Asked:
     if request.mode in ("all", "eval"):
         evaluation = with_srun_options("eval", eval_stage(config.eval, request, infer), request)
     notes = dict.fromkeys((*unheard(request, infer, evaluation), *infer.notes, *evaluation.notes))
-    cluster = _cluster(infer, request, known)
-    of_evaluation = _cluster(evaluation, request, known)
+    cluster = stage_cluster(infer, request, known)
+    of_evaluation = stage_cluster(evaluation, request, known)
     details = evaluation.dump_details if evaluation.dump_details is not None else True
     return _Asked(
         request=replace(
@@ -231,10 +231,11 @@ def _with_judges(config: EvalConfig, *, is_replaced: bool) -> EvalConfig:
     return replace(config, eval=section or None, datasets=with_section_judges(section, config.models, config.datasets))
 
 
-def _cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
+def stage_cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
     """The cluster config of a stage, with all that is asked of it.
 
     :param known: cluster configs that were read already, by name; to read one starts a process.
+    :raises ConfigError: the cluster is none, is wrong, or cannot do what is asked of it.
     """
     if stage.cluster == DLC:
         read_aliyun(request, stage.aliyun)
@@ -284,14 +285,16 @@ def configured_address(params: dict[str, Any]) -> str:
     return read_config(request, _data_folder(request.cluster or LOCAL, {})).lark_bot_url
 
 
-def look_at(config: EvalConfig, cluster: ClusterConfig) -> ProbeReport:
+def look_at(config: EvalConfig, cluster: ClusterConfig, scoring: ClusterConfig) -> ProbeReport:
     """What the probe says of models and datasets, which need not make an evaluation together.
 
+    :param cluster: where inference would run.
+    :param scoring: where evaluations would run.
     :raises PlanError: the probe itself could not run.
     :raises UnsureError: the cluster could not be asked.
     """
     question = _probe_request(Request(), cluster, config)
-    return with_judges(complete(probe(question, cluster), question, cluster, cluster), cluster, cluster)
+    return with_judges(complete(probe(question, cluster), question, cluster, scoring), cluster, scoring)
 
 
 def _alive(tokens: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opencompass_ops.configs.defined import defines
 from opencompass_ops.configs.findings import content, findings
 from opencompass_ops.configs.load import LoadedConfig
 
@@ -97,10 +98,35 @@ def test_what_would_fail_later_is_found(values: dict[str, Any], said: str | None
 def test_a_class_that_the_opencompass_at_hand_lacks_is_named_with_the_nearest(library: Path):
     model = {**MODEL, "type": "opencompass.models.HuggingFaceBasModel"}
     (said,) = _said({"models": [model], "datasets": [DATASET]}, library)
-    assert said.startswith(f"error: models[0]: {library.parent} defines no HuggingFaceBasModel (opencompass.models.")
+    assert said.startswith(f"error: models[0] ({model['type']}): {library.parent} defines no HuggingFaceBasModel; ")
     assert said.endswith("did you mean HuggingFaceBaseModel?")
     assert _said({"models": [{**MODEL, "type": "site.models.Own"}]}, library) == []
     assert _said({"models": [model]}) == []
+
+
+def test_a_bare_summarizer_is_looked_for_too(library: Path):
+    values = {"models": [MODEL], "datasets": [DATASET], "summarizer": {"type": "NoSuchSummarizer"}}
+    (said,) = _said(values, library)
+    assert said.startswith(f"error: summarizer (NoSuchSummarizer): {library.parent} defines no NoSuchSummarizer")
+    assert _said(values) == []
+
+
+def test_names_that_a_package_registers_in_a_loop_are_defined(library: Path):
+    (library.parent / "law.py").write_text("register(\n    name='LawEvaluator_' + index,\n)\n")
+    assert defines("LawEvaluator_1", library.parent)
+    assert not defines("LawEvaluation_1", library.parent)
+
+
+def test_twins_are_told_of_models_and_of_datasets_beside_what_is_wrong_with_another_entry():
+    values = {
+        "models": [MODEL, {**MODEL, "path": "/b"}, {"path": "x"}],
+        "datasets": [DATASET, {**DATASET, "path": "q"}],
+    }
+    assert [line.split(";")[0] for line in _said(values)] == [
+        "error: models[2] (without abbr) has no type",
+        "error: models share an abbr: m (2 times)",
+        "error: datasets share an abbr: d (2 times)",
+    ]
 
 
 def test_a_file_of_rows_without_a_type_is_none_that_lacks_its_type():

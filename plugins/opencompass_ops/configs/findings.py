@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs.custom import is_custom
-from opencompass_ops.configs.defined import defined_names, nearest_names
+from opencompass_ops.configs.defined import defines, unknown_name
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.resolve import Entry, resolve, unique
@@ -92,7 +92,7 @@ def findings(loaded: LoadedConfig, library: Path | None) -> list[Finding]:
     if loaded.error:
         return [Finding(loaded.error.removeprefix(f"{loaded.path}: "))]
     found = content(loaded.values)
-    package = library.parent if library and library.parent.name == "opencompass" else None
+    package = package_of(library)
     return [
         *(Finding(problem) for problem in _resolving(loaded, found)),
         *(finding for dataset in found.datasets for finding in _prompt(dataset)),
@@ -102,21 +102,28 @@ def findings(loaded: LoadedConfig, library: Path | None) -> list[Finding]:
     ]
 
 
+def package_of(library: Path | None) -> Path | None:
+    """The package ``opencompass`` whose ``configs`` these are; None where they lie in none, and no class is known."""
+    return library.parent if library and library.parent.name == "opencompass" else None
+
+
 def _entries(value: Any) -> list[Entry]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _resolving(loaded: LoadedConfig, found: Content) -> Iterator[str]:
-    """What :func:`resolve` refuses: entry by entry, then all together when each alone is right."""
+    """What :func:`resolve` refuses: entry by entry, list by list, then all together when each alone is right."""
     whole = {key: value for key, value in loaded.values.items() if key in ("models", "datasets")}
     typed = [entry for entry in found.datasets if not is_custom(entry)]
     alone = {"models": [_STAND_IN_MODEL], "datasets": [_STAND_IN_DATASET]}
-    problems = [
-        refusal.replace(f"{key}[0]", f"{key}[{index}]")
-        for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", typed)))
-        for index, entry in enumerate(entries if isinstance(entries, list) else [])
-        for refusal in _refusals(loaded, {**alone, key: [entry]})
-    ]
+    problems: list[str] = []
+    for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", typed))):
+        right = []
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            refusals = _refusals(loaded, {**alone, key: [entry]})
+            problems += [refusal.replace(f"{key}[0]", f"{key}[{index}]") for refusal in refusals]
+            right += [] if refusals else [entry]
+        problems += _refusals(loaded, {**alone, key: right}) if right else []
     yield from problems
     if not problems:
         together = {key: value for key, value in (("models", found.models), ("datasets", typed)) if value}
@@ -169,14 +176,12 @@ def _types(values: Mapping[str, Any], package: Path | None) -> Iterator[str]:
     """Classes of OpenCompass that it does not have."""
     places: dict[str, str] = {}
     for place, kind in _typed(values, ""):
-        if _OF_OPENCOMPASS.fullmatch(kind):
+        if _OF_OPENCOMPASS.fullmatch(kind) or (place == "summarizer" and "." not in kind):
             places.setdefault(kind, place)
     for kind, place in places.items() if package else ():
         name = kind.rsplit(".", 1)[-1]
-        if package and name not in defined_names(package):
-            near = nearest_names(name, package)
-            hint = f"did you mean {' or '.join(near)}?" if near else "correct the name, or update OpenCompass"
-            yield f"{place}: {package} defines no {name} ({kind}); {hint}"
+        if package and not defines(name, package):
+            yield f"{place} ({kind}): {unknown_name(name, package)}"
 
 
 def _typed(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -67,7 +67,8 @@ def find_data(path: Any, data_dir: str) -> Path:
     places = [Path(root) / relative for root in _roots(data_dir)]
     found = next((place for place in places if _exists(place)), None)
     if found is None:
-        raise InputProblem(f"{places[0]} does not exist; {_way(relative, data_dir)}")
+        cached = f", nor does {places[1]} of COMPASS_DATA_CACHE" if os.environ.get("COMPASS_DATA_CACHE") else ""
+        raise InputProblem(f"{places[0]} does not exist{cached}; {_way(relative, data_dir)}")
     return found
 
 

@@ -9,6 +9,8 @@ import pytest
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import Manifest
+from opencompass_ops.errors import PlanError
+from opencompass_ops.staleness import Wanted, describe_stale
 from opencompass_ops.unsigned import ORIGIN, unsigned_parts
 from small_world import make_world
 
@@ -38,6 +40,13 @@ def test_the_whole_file_wins_and_a_wrong_number_of_rows_is_none(tmp_path):
     assert ranges(tmp_path, 10) == []
 
 
+def test_files_of_another_number_of_rows_are_told(tmp_path):
+    write(tmp_path, "d_0", 4)
+    write(tmp_path, "d_1", 3)
+    asked = [Wanted("m", "d", "pair", {"rows": rows}) for rows in (10, 7)]
+    assert describe_stale(tmp_path, asked) == ["m/d: the predictions in the folder have 7 rows, 10 are asked; not used"]
+
+
 def test_a_file_that_a_manifest_or_a_job_speaks_for_is_not_taken_by_name(tmp_path):
     path = write(tmp_path, "d", 3)
     assert ranges(tmp_path, 3) == [(0, 3)]
@@ -65,6 +74,8 @@ def test_a_folder_without_manifests_is_scored_and_viewed_as_opencompass_would(wo
     first, before = world.evaluate(config)
     for manifest in first.run_dir.rglob("*.manifest.json"):
         manifest.unlink()
+    with pytest.raises(PlanError, match="lack some"):
+        world.evaluate(config, mode="eval", reuse="latest", limit=3)
     viewed, after = world.evaluate(config, mode="viz", reuse="latest")
     assert viewed.plan.evaluations == ()
     assert "taken by name from the reused folder" in viewed.text

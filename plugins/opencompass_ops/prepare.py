@@ -143,6 +143,9 @@ def prepare(
         spent = exhausted(store, scopes)
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
+    if request.mode == "eval":  # refuses what lacks predictions, and a refusal shows no warnings
+        for line in stale:
+            say(line)
     asked = replace(asked, config=replace(config, warnings=(*config.warnings, *stale)))
     seed = _plan_input(asked, params, report, known, max_map_length)
     seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir), limits=limits)

@@ -21,6 +21,7 @@ from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.probe import ProbeReport
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.planning.fingerprint import engine_identity, pair_identity
+from opencompass_ops.unsigned import unsigned_rows
 
 Identity = Mapping[str, Any]
 
@@ -85,13 +86,26 @@ def describe_stale(run_dir: Path, wanted: list[Wanted]) -> list[str]:
     for pair in wanted:
         key = (pair.model, pair.dataset)
         manifest = found.get(key)
-        if manifest is None or key in current:
+        if manifest is None:
+            lines += _miscounted(run_dir, pair)
+            continue
+        if key in current:
             continue
         changed = changes(known.get(manifest.pair_fingerprint), pair.identity)
         lines.append(
             f"{pair.model}/{pair.dataset}: what lies in the folder was answered otherwise ({changed}), not used"
         )
     return lines
+
+
+def _miscounted(run_dir: Path, pair: Wanted) -> list[str]:
+    """A line where files of OpenCompass's would be taken by name, were they of as many rows as are asked."""
+    found, asked = unsigned_rows(run_dir, pair.model, pair.dataset), pair.identity.get("rows")
+    if found in (0, asked):
+        return []
+    return [
+        f"{pair.model}/{pair.dataset}: the predictions in the folder have {found} rows, {asked} are asked; not used"
+    ]
 
 
 def changes(before: Identity | None, now: Identity) -> str:

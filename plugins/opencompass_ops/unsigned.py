@@ -27,18 +27,17 @@ def unsigned_parts(run_dir: Path, model: str, dataset: str, rows: int, pair: str
     :param rows: selected rows of the dataset.
     :param pair: fingerprint that they are taken for.
     """
-    whole = (run_dir / layout.prediction(model, dataset)).exists()
     parts, start = [], 0
-    for name in [dataset] if whole else _numbered(run_dir, model, dataset):
-        file = run_dir / layout.prediction(model, name)
-        is_spoken_for = _manifest_of(file).exists() or (run_dir / layout.owner(model, name)).exists()
-        items = 0 if is_spoken_for else _items(file)
-        if not items:
-            return []
+    for file, items in _unsigned(run_dir, model, dataset):
         fingerprint = part_fingerprint(pair, start, start + items)
         parts.append(KnownPart(start, start + items, rows, fingerprint, str(file)))
         start += items
     return parts if start == rows else []
+
+
+def unsigned_rows(run_dir: Path, model: str, dataset: str) -> int:
+    """How many rows the pair's files without manifests hold; 0 where there are none, or one of them is damaged."""
+    return sum(items for _, items in _unsigned(run_dir, model, dataset))
 
 
 def unsigned_result(run_dir: Path, model: str, dataset: str) -> str:
@@ -62,6 +61,20 @@ def sign_result(adoption: ResultAdoption) -> Manifest:
 def is_unsigned(source: str) -> bool:
     """Whether a file to take over has no manifest."""
     return not _manifest_of(Path(source)).exists()
+
+
+def _unsigned(run_dir: Path, model: str, dataset: str) -> list[tuple[Path, int]]:
+    """The pair's files in order and their rows; empty where something speaks for one of them, or one is damaged."""
+    whole = (run_dir / layout.prediction(model, dataset)).exists()
+    found = []
+    for name in [dataset] if whole else _numbered(run_dir, model, dataset):
+        file = run_dir / layout.prediction(model, name)
+        is_spoken_for = _manifest_of(file).exists() or (run_dir / layout.owner(model, name)).exists()
+        items = 0 if is_spoken_for else _items(file)
+        if not items:
+            return []
+        found.append((file, items))
+    return found
 
 
 def _numbered(run_dir: Path, model: str, dataset: str) -> Iterator[str]:

@@ -48,6 +48,13 @@ def test_missing_data_are_named_with_the_command_that_gets_them(tmp_path, path):
     assert "/race.zip && unzip race.zip -d data; or put the data there" in message
 
 
+def test_missing_data_are_named_in_opencompass_s_own_place_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPASS_DATA_CACHE", str(tmp_path / "cache"))
+    message = refusal({**RACE, "path": "data/race"}, tmp_path)
+    cached = tmp_path / "cache/data/race"
+    assert f"{tmp_path / 'data/race'} does not exist, nor does {cached} of COMPASS_DATA_CACHE; get it" in message
+
+
 def test_data_of_the_big_archive_and_of_the_hub_have_their_own_commands(tmp_path):
     siqa = {**RACE, "type": "siqaDataset", "path": "opencompass/siqa"}
     del siqa["name"]

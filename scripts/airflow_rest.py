@@ -11,6 +11,9 @@ from typing import Any
 import httpx
 
 PAGE = 100  # [api] maximum_page_limit
+LOCKED_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before a request is repeated that Airflow's SQLite refused as locked: seen while a scheduler was busy.
+Airflow rolls such a request back, so nothing is done twice."""
 FINAL_STATES = ("success", "failed")
 
 StateCounts = dict[str, Counter[str]]
@@ -57,6 +60,11 @@ class AirflowRest:
         if "Authorization" not in self._http.headers:
             self._http.headers["Authorization"] = f"Bearer {self.token()}"
         answer = self._http.request(method, f"/api/v2/{path}", **options)
+        for pause in LOCKED_PAUSES:
+            if not (answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and "Database error" in answer.text):
+                break
+            time.sleep(pause)
+            answer = self._http.request(method, f"/api/v2/{path}", **options)
         if answer.is_error:
             raise RuntimeError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:2000]}")
         return answer.json() if answer.content else None

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
+import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +22,6 @@ from opencompass_ops.clusters.processes import ProcessId
 
 PLAIN = {"PATH": programs.PATH, "LANG": "C.UTF-8"}
 UP_SECONDS = 60
-SAVE_SECONDS = 6  # slurmctld writes down what changed within 5
 
 
 class Testbed:
@@ -176,11 +175,25 @@ class Testbed:
     # faults
 
     def wait_saved(self) -> None:
-        """Wait until the controller has written down its jobs: killed earlier, it forgets what it accepted last."""
+        """Wait until the controller has written down its jobs: killed earlier, it forgets what it accepted last.
+
+        A job that it knows gets a mark: what its file says of it then says the rest too.
+        """
+        mark = uuid.uuid4().hex
+        job = self.run("squeue", "--noheader", "--format=%A").split()[0]
+        self.run("scontrol", "update", f"JobId={job}", f"AdminComment={mark}")
         saved = self.bed.folder / "slurmctld" / "job_state"
-        now = time.time()
-        with suppress(TimeoutError):  # nothing had changed
-            wait_until("the jobs are saved", lambda: saved.stat().st_mtime > now, SAVE_SECONDS)
+        wait_until("the jobs are saved", lambda: mark.encode() in saved.read_bytes(), UP_SECONDS)
+
+    def wait_controller(self) -> None:
+        """Wait until the controller answers.
+
+        :raises RuntimeError: it does not; the message holds the end of its log.
+        """
+        try:
+            self._wait("slurmctld answers", "sinfo")
+        except (RuntimeError, TimeoutError) as error:
+            raise RuntimeError(f"{error}; {self.slurmctld_log.read_text(errors='replace')[-3000:]}") from error
 
     def start(self, name: str) -> None:
         """Start a daemon again: munged, mariadbd, slurmdbd, slurmctld, sshd, slurmd-NODE."""
@@ -215,7 +228,7 @@ class Testbed:
             self._start_accounting()
         for name in ("slurmctld", *map(slurmd, self.bed.nodes), "sshd"):
             self.start(name)
-        self._wait("slurmctld answers", "sinfo")
+        self.wait_controller()
         wait_until("all nodes are idle", self.is_idle, UP_SECONDS)
         # one key type, so one connection: MaxStartups may be that small
         self._wait("sshd answers", "ssh-keyscan", "-t", "ed25519", "-p", str(self.bed.ports.ssh), "127.0.0.1")

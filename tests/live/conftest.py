@@ -54,8 +54,10 @@ def slurm_world(world: World, testbed: Testbed) -> SlurmWorld:
 
 
 @pytest.fixture(autouse=True)
-def _open_gates(request: pytest.FixtureRequest) -> Iterator[None]:
+def _as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for name in {"world", "slurm_world"} & set(request.fixturenames):
-        for gate in request.getfixturevalue(name).gates.iterdir():
+        world = request.getfixturevalue(name)
+        world.mend()
+        for gate in world.gates.iterdir():
             gate.unlink()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from scripts.embedded import EmbeddedAirflow
+from scripts.embedded import COMPONENTS, EmbeddedAirflow
 
 DAG = "opencompass_eval"
 
@@ -164,6 +165,47 @@ class World:
         """Which triggerer has the first infer shard."""
         job = self.instances(run, self.infer)[0]["triggerer_job"]
         return job["id"] if job else None
+
+    @contextmanager
+    def frozen(self, component: str) -> Iterator[None]:
+        """A component that hangs, and goes on afterwards.
+
+        It is never stopped while it holds SQLite's lock: everybody else would fail of that, which is no fault of a
+        component that hangs beside a real database.
+        """
+        leader = self.airflow.pids[component]
+
+        def stopped() -> bool:
+            signal_session(leader, signal.SIGSTOP)
+            if free := self._database_is_free():
+                return free
+            signal_session(leader, signal.SIGCONT)
+            return False
+
+        until(stopped, f"moment in which {component} holds no lock")
+        try:
+            yield
+        finally:
+            signal_session(leader, signal.SIGCONT)
+
+    def mend(self) -> None:
+        """Each component runs, and runs once: what a failed test stopped or added is not the next one's fault."""
+        alive = self.airflow.pids
+        for leader in alive.values():
+            signal_session(leader, signal.SIGCONT)
+        for name in alive.keys() - COMPONENTS.keys():
+            self.airflow.kill(name, signal.SIGTERM)
+        for name in COMPONENTS.keys() - alive.keys():
+            self.airflow.start(name)
+
+    def _database_is_free(self) -> bool:
+        with closing(sqlite3.connect(self.airflow.home.database, timeout=0.5, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:
+                return False
+            database.execute("ROLLBACK")
+            return True
 
     def forget(self) -> None:
         """Drop the results database, so that nothing is known of earlier answers."""

@@ -63,13 +63,13 @@ def test_a_malformed_param_is_refused_before_there_is_a_run(world: World, params
 def test_a_truncated_prediction_is_inferred_again_and_nothing_else_is(world: World):
     config = world.config("truncated", rows=40)
     first = world.start(config, max_num_workers=2, max_partition_size=20 * 20)
-    assert world.wait(first) == "success"
+    world.assert_green(first)
     folder = world.run_dir(first)
     part = folder / "predictions/tiny/sums_1.json"
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
     second = world.start(config, max_num_workers=2, max_partition_size=20 * 20, reuse=folder.name)
-    assert world.wait(second) == "success"
+    world.assert_green(second)
     assert world.run_dir(second) == folder
     assert part.read_bytes() == whole
     again = sorted(world.starts(folder))

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from live_world import World, kill, processes_of, signal_session, until
+from live_world import World, kill, processes_of, until
 
 pytestmark = pytest.mark.live
 
@@ -41,7 +41,7 @@ def test_24_shards_never_exceed_3_alive_and_start_once_although_the_triggerer_is
     world.airflow.kill("triggerer", signal.SIGKILL)
     until(lambda: len(list(folder.glob("jobs/*/claim"))) >= 4, "jobs that outlive the triggerer")
     world.airflow.start("triggerer")
-    assert world.wait(run, timeout=600) == "success"
+    world.assert_green(run, 600)
     watch.over.set()
     watch.join()
     infer = {token: count for token, count in world.starts(folder).items() if "-infer-" in token}
@@ -54,7 +54,7 @@ def test_24_shards_never_exceed_3_alive_and_start_once_although_the_triggerer_is
 def test_a_shard_killed_in_the_middle_computes_exactly_what_is_missing(world: World):
     config = world.config("slow", rows=48, out=96, batch=1)
     calm = world.start(config, retry=0, limit=48)
-    assert world.wait(calm) == "success"
+    world.assert_green(calm)
     reference = (world.run_dir(calm) / "predictions/tiny/sums.json").read_bytes()
 
     world.forget()
@@ -64,7 +64,7 @@ def test_a_shard_killed_in_the_middle_computes_exactly_what_is_missing(world: Wo
     until(lambda: journal.exists() and len(journal.read_text().splitlines()) >= 5, "five journaled items")
     job = next(process for process in processes_of(folder) if "inference" in process.cmdline())
     kill(job.pid)
-    assert world.wait(run) == "success"
+    world.assert_green(run)
     log = (folder / "logs/infer/tiny/sums.out").read_text()
     answered, restored = re.findall(r"answered (\d+) items?, (\d+) restored", log)[-1]
     assert int(restored) >= 5
@@ -87,7 +87,7 @@ def test_a_worker_killed_before_it_could_defer_starts_the_job_once(world: World)
     spec.unlink()
     spec.write_bytes(content)
     gate.unlink()
-    assert world.wait(run, timeout=400) == "success"
+    world.assert_green(run, 400)
     assert set(world.starts(folder).values()) == {1}
 
 
@@ -99,7 +99,7 @@ def test_a_failed_shard_that_is_cleared_runs_as_a_new_epoch(world: World):
     folder = world.run_dir(run)
     gate.unlink()
     world.clear(run, "infer_local", 0)
-    assert world.wait(run) == "success"
+    world.assert_green(run)
     tokens = sorted(token for token in (path.name for path in folder.glob("jobs/*")) if "-infer-" in token)
     assert [token.rpartition("-")[2] for token in tokens] == ["e1", "e2"]
     assert [token for token in world.starts(folder) if "-infer-" in token] == tokens[1:]
@@ -123,15 +123,14 @@ def test_a_trigger_handed_to_a_second_triggerer_cancels_nothing(world: World):
     until(lambda: _held(folder), "a job")
     held = _held(folder)
     # The first triggerer hangs, so that the second one takes its triggers, and then wakes up and finds them gone.
-    first, owner = world.airflow.pids["triggerer"], world.owner(run)
-    signal_session(first, signal.SIGSTOP)
-    world.airflow.start("triggerer", name="triggerer-2")
-    until(lambda: world.owner(run) not in (None, owner), "a second owner", 120)
-    signal_session(first, signal.SIGCONT)
+    owner = world.owner(run)
+    with world.frozen("triggerer"):
+        world.airflow.start("triggerer", name="triggerer-2")
+        until(lambda: world.owner(run) not in (None, owner), "a second owner", 120)
     until(lambda: "its task is still deferred" in world.log(run, "infer_local", 0), "the guard's word in the log")
     assert _held(folder) == held
     gate.unlink()
-    assert world.wait(run) == "success"
+    world.assert_green(run)
     world.airflow.kill("triggerer-2", signal.SIGTERM)
     assert set(world.starts(folder).values()) == {1}
 
@@ -144,7 +143,7 @@ def test_a_deferred_shard_that_is_cleared_is_run_again_by_the_same_run(world: Wo
     until(lambda: processes_of(folder), "a job")
     world.clear(run, "infer_local", 0)
     gate.unlink()
-    assert world.wait(run) == "success"
+    world.assert_green(run)
     assert json.loads((folder / "predictions/tiny/sums.manifest.json").read_text())["count"] == 16
 
 

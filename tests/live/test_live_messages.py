@@ -54,7 +54,7 @@ def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered
     gate.unlink()
     chat.faults = [Reply(403, "forbidden"), Reply(403, "forbidden")]
     well = world.start(world.config("untold", rows=8), lark=True)
-    assert world.wait(well, 600) == "success"
+    world.assert_green(well, 600)
     assert world.instances(well, "notify")[0]["state"] == "failed"
     assert "NOT delivered: HTTP 403" in world.log(well, "notify")
     until(lambda: len(chat.taken) > 2, "the message of the callback")  # those of the first run came before it

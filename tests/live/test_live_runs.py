@@ -14,13 +14,13 @@ pytestmark = pytest.mark.live
 def test_a_run_is_scored_and_the_same_request_again_starts_no_job(world: World):
     config = world.config("twice", rows=40)
     first = world.start(config, max_num_workers=2, max_partition_size=20 * 20)
-    assert world.wait(first) == "success"
+    world.assert_green(first)
     folder = world.run_dir(first)
     assert sum(world.starts(folder).values()) == 3  # two shards and one evaluation
     assert "sums" in json.dumps(world.xcom(first, "summarize", "summary"))
 
     second = world.start(config, max_num_workers=2, max_partition_size=20 * 20)
-    assert world.wait(second) == "success"
+    world.assert_green(second)
     assert world.starts(world.run_dir(second)) == {}
     assert (world.run_dir(second) / "results/tiny/sums.json").read_bytes() == (
         folder / "results/tiny/sums.json"
@@ -71,7 +71,7 @@ def test_the_job_and_its_log_can_be_seen_while_it_runs_by_who_may_see_the_dag(wo
     assert page.status_code == 200, page.text
     assert f"job_id   {job['job_id']}\n" in page.text
     gate.unlink()
-    assert world.wait(run) == "success"
+    world.assert_green(run)
     assert "answered 16 items" in httpx.get(address, headers=signed_in, trust_env=False).text
     skipped = [world.instances(run, task)[0]["state"] for task in ("infer_slurm", "eval_slurm")]
     assert skipped == ["skipped", "skipped"]

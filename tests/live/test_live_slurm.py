@@ -66,7 +66,7 @@ def test_a_sensor_waits_for_jobs_that_something_else_submitted(slurm_world: Slur
     good, bad = (world.bed.ssh("sbatch", "--parsable", "--output=/dev/null", f"--wrap=exit {code}") for code in (0, 3))
     first = world.airflow.rest.trigger(world.dag, {"job_ids": [int(good)]})
     both = world.airflow.rest.trigger(world.dag, {"job_ids": [int(good), int(bad)]})
-    assert world.wait(first) == "success"
+    world.assert_green(first)
     assert world.wait(both) == "failed"
     ends = world.xcom(both, "wait", "jobs")
     assert {job: end["state"] for job, end in ends.items()} == {

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_world import kill, signal_session, until
+from live_world import kill, until
 from slurm_world import LIGHT, SlurmWorld
 
 from faults.evidence import Evidence
@@ -74,11 +74,10 @@ def test_triggers_are_handed_to_a_second_triggerer(slurm_world: SlurmWorld):
     run = world.start(config, cluster=LIGHT, max_num_workers=3, max_partition_size=2 * GENERATED)
     evidence = world.evidence(run)
     jobs = world.running(evidence, 3)
-    kills, first, owner = world.kills, world.airflow.pids["triggerer"], world.owner(run)
-    signal_session(first, signal.SIGSTOP)
-    world.airflow.start("triggerer", name="triggerer-2")
-    until(lambda: world.owner(run) not in (None, owner), "a second owner", 120)
-    signal_session(first, signal.SIGCONT)
+    kills, owner = world.kills, world.owner(run)
+    with world.frozen("triggerer"):
+        world.airflow.start("triggerer", name="triggerer-2")
+        until(lambda: world.owner(run) not in (None, owner), "a second owner", 120)
     until(lambda: "its task is still deferred" in world.log(run, world.infer, 0), "the guard's word in the log")
     assert world.running(evidence, 3) == jobs
     gate.unlink()

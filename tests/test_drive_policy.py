@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 from opencompass_ops.clusters import attempts, poller
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import Admission, JobRequest, JobState, JobStatus
@@ -21,8 +21,8 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
-from opencompass_ops.drive import Job
 from opencompass_ops.errors import InfrastructureError, JobInterrupted, LostError, UnreachableError, UnsureError
+from opencompass_ops.jobs import Job
 from opencompass_ops.results.store import Store
 
 SHARD = "infer-0000"
@@ -71,7 +71,7 @@ def job(tmp_path, monkeypatch) -> Job:
         models=(), datasets=(), pairs=(), shards=(), evaluations=(),
     )  # fmt: skip
     files.write(layout.PLAN, plan.to_json())
-    return drive.job_for(str(tmp_path), SHARD)
+    return jobs.job_for(str(tmp_path), SHARD)
 
 
 def use(monkeypatch, **answers: list[object]) -> Scripted:
@@ -165,7 +165,7 @@ async def test_a_job_stopped_by_its_time_limit_goes_on_only_with_something_new(j
     use(monkeypatch, poll=[status("timeout", reason="time limit", node="n01")])
     errors = []
     for done in (3, 5, 5):
-        job = drive.job_for(job.run_dir, SHARD)
+        job = jobs.job_for(job.run_dir, SHARD)
         job.files.write(layout.heartbeat(job.token), Heartbeat("running", done, 9, "").to_json())
         outcome = await drive.run_job(job)
         assert (outcome.done, outcome.node) == (done, "n01")
@@ -178,7 +178,7 @@ async def test_a_job_stopped_by_its_time_limit_goes_on_only_with_something_new(j
 @pytest.mark.parametrize(("done", "error"), [((3,), "JobInterrupted"), ((0,), "JobRefused"), ((3, 3), "JobRefused")])
 def test_a_job_cancelled_for_want_of_time_goes_on_only_when_it_did_something_new(job, done, error):
     for items in done:
-        job = drive.job_for(job.run_dir, SHARD)
+        job = jobs.job_for(job.run_dir, SHARD)
         attempts.conclude(job.files, Outcome(job.token, job.epoch, JobState.CANCELLED, done=items))
         job.files.write(layout.heartbeat(job.token), "")
     raised = drive.out_of_time(job.run_dir, SHARD, "not done within 2 hours")
@@ -228,7 +228,7 @@ async def test_the_next_try_avoids_the_failed_node_and_asks_for_more_memory_and_
         cluster = use(monkeypatch, poll=[end])
         poller._clusters.clear()
         poller._pollers.clear()
-        job = drive.job_for(job.run_dir, SHARD)
+        job = jobs.job_for(job.run_dir, SHARD)
         if end.state is JobState.FAILED:
             record = ExitRecord(job.token, "7", 0, job.epoch, 1, error_type="OutOfMemoryError", error="CUDA")
             job.files.write(layout.exit_record(job.token), record.to_json())

@@ -18,8 +18,8 @@ from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
-from opencompass_ops.drive import build_request, job_for
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.jobs import build_request, job_for
 from opencompass_ops.prepare import load_cluster
 from repeat_cases import write_tokenizer
 from small_world import DATASETS, MODEL, SmallWorld, make_world

@@ -12,7 +12,7 @@ from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import RUN_CODE, Part, ShardSpec
-from opencompass_ops.drive import Job, build_request
+from opencompass_ops.jobs import Job, build_request
 
 
 def asked(

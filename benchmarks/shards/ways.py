@@ -17,7 +17,7 @@ from benchmarks.shards.meters import Meter
 from benchmarks.shards.site import AT_GATE, TIMED, Site
 from benchmarks.shards.trivial import SECONDS_VARIABLE
 from cluster.daemons import wait_until
-from opencompass_ops.drive import shard_is_done
+from opencompass_ops.jobs import shard_is_done
 from opencompass_ops.prepare import Prepared, prepare
 
 HOLD_SECONDS = 120

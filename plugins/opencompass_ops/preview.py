@@ -6,8 +6,8 @@ from opencompass_ops.clusters import attempts
 from opencompass_ops.clusters.registry import open_cluster
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.spec import ShardSpec
-from opencompass_ops.drive import Job, build_request, engine_cluster
 from opencompass_ops.errors import JobRefused
+from opencompass_ops.jobs import Job, build_request, engine_cluster
 from opencompass_ops.planning.plan import PlanOutput
 
 

@@ -17,7 +17,8 @@ from opencompass_ops.clusters.narration import Narrator
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedShard
-from opencompass_ops.drive import cancel_job, error_of, job_for, log_path, run_job, shard_is_done
+from opencompass_ops.drive import cancel_job, error_of, run_job
+from opencompass_ops.jobs import job_for, log_path, shard_is_done
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse
 
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.drive import log_tail
+from opencompass_ops.jobs import log_tail
 from opencompass_ops.operators.links import JOB_KEY, LOG_PAGE
 
 app = FastAPI(title="opencompass-ops", openapi_url=None)

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from chat_servers import ChatServer, Reply, chat_server
 from message_runs import cover, end, write_run
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.contract.files import LocalFiles
@@ -332,8 +332,8 @@ async def test_a_trigger_tells_that_its_job_hangs_and_goes_on(chat, tmp_path: Pa
         return Outcome("oc-a-e1", 1, JobState.SUCCEEDED)
 
     monkeypatch.setattr(drive, "run_job", run_job)
-    job = drive.Job({"name": "local"}, str(files.root), "infer-0000", "oc-a-e1", 1, "g", 1)
-    monkeypatch.setattr(drive.Job, "facts", {})
+    job = jobs.Job({"name": "local"}, str(files.root), "infer-0000", "oc-a-e1", 1, "g", 1)
+    monkeypatch.setattr(jobs.Job, "facts", {})
     trigger = ShardTrigger(job.to_values(), 1)
     trigger.task_instance = Of(0)
     event = asyncio.ensure_future(anext(trigger.run()))

@@ -92,7 +92,7 @@ def deferral(run_dir: str, given: Any, **kwargs: Any) -> Any:
 
 def submitted(run_dir: str) -> str:
     """As if somebody had begun to submit the shard's job; its token."""
-    from opencompass_ops.drive import job_for
+    from opencompass_ops.jobs import job_for
 
     job = job_for(run_dir, SHARD)
     job.files.write(layout.job(job.token, "request.json"), "{}")
@@ -192,7 +192,7 @@ def test_triggers_that_die_again_and_again_use_up_the_clusters_budget(run_dir, c
 def test_a_task_that_gives_up_cancels_the_job_that_still_runs(run_dir, cancelled, monkeypatch, last):
     token = submitted(run_dir)
     failure = JobFailed("no") if last["ti"].try_number == 1 else OSError("the shared folder is gone")
-    monkeypatch.setattr("opencompass_ops.drive.shard_is_done", lambda *_: (_ for _ in ()).throw(failure))
+    monkeypatch.setattr("opencompass_ops.jobs.shard_is_done", lambda *_: (_ for _ in ()).throw(failure))
     with pytest.raises(type(failure)):
         operator(run_dir).execute(last)
     assert cancelled == [(token, "its task in Airflow has given up")]
@@ -240,7 +240,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def events(run_dir: str, outcome_of: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    from opencompass_ops.drive import job_for
+    from opencompass_ops.jobs import job_for
     from opencompass_ops.triggers.shard import ShardTrigger
 
     job = job_for(run_dir, SHARD)
@@ -268,7 +268,7 @@ def test_the_job_id_is_told_once_while_the_job_runs_and_again_at_its_end(run_dir
 
 def test_what_the_job_prints_and_how_far_it_is_stands_in_the_tasks_log(run_dir, monkeypatch):
     from opencompass_ops.clusters.narration import Narrator
-    from opencompass_ops.drive import job_for
+    from opencompass_ops.jobs import job_for
     from opencompass_ops.messages.silence import Silence
     from opencompass_ops.triggers.shard import ShardTrigger
 

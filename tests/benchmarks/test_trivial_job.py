@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.shards.trivial import GATE_VARIABLE, ROW_COST, Trivial
-from opencompass_ops.drive import shard_is_done
+from opencompass_ops.jobs import shard_is_done
 from opencompass_ops.prepare import Prepared, prepare
 
 pytestmark = pytest.mark.process

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opencompass_ops import drive
+from opencompass_ops import jobs
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
@@ -51,11 +51,11 @@ files.append(layout.job(token, "ends"), str(time.time()))
 
 DRIVER = """
 import asyncio, sys
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 
 async def main():
-    jobs = [drive.job_for(sys.argv[1], f"infer-{n:04}") for n in range(int(sys.argv[2]))]
-    outcomes = await asyncio.gather(*map(drive.run_job, jobs))
+    shards = [f"infer-{n:04}" for n in range(int(sys.argv[2]))]
+    outcomes = await asyncio.gather(*(drive.run_job(jobs.job_for(sys.argv[1], shard)) for shard in shards))
     sys.exit([outcome.reason for outcome in outcomes if not outcome.ok][:3] or 0)
 
 asyncio.run(main())
@@ -112,7 +112,7 @@ def test_jobs_survive_their_driver_and_none_is_lost_or_doubled(run_dir, record):
         process = driver(run_dir)
     assert process.wait(timeout=SECONDS) == 0
     starts, ends = times(run_dir, "starts"), times(run_dir, "ends")
-    assert all(drive.shard_is_done(str(run_dir), f"infer-{number:04}") for number in range(JOBS))
+    assert all(jobs.shard_is_done(str(run_dir), f"infer-{number:04}") for number in range(JOBS))
     assert [len(moments) for moments in starts] == [1] * JOBS
     alive = most_alive([moments[0] for moments in starts], [moments[0] for moments in ends])
     assert alive <= LIMIT

@@ -8,8 +8,9 @@ import pytest
 
 from faults.world import Run, World, until
 from opencompass_ops.clusters.poller import cluster_for
-from opencompass_ops.drive import build_request, run_job
+from opencompass_ops.drive import run_job
 from opencompass_ops.errors import JobRefused
+from opencompass_ops.jobs import build_request
 
 pytestmark = pytest.mark.slurm
 

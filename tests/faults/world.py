@@ -22,7 +22,8 @@ from opencompass_ops.clusters.slurm.rows import Row
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
-from opencompass_ops.drive import Job, job_for, run_job
+from opencompass_ops.drive import run_job
+from opencompass_ops.jobs import Job, job_for
 from opencompass_ops.runner import run_plan
 from small_world import STAND_IN
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from opencompass_ops import drive
+from opencompass_ops import jobs
 from opencompass_ops.budgets.events import summary, told, way_on
 from opencompass_ops.clusters import attempts
 from opencompass_ops.configs.masking import mask
@@ -186,7 +186,7 @@ def _failure(files: LocalFiles, plan: Plan, shard: PlannedShard) -> str:
     if ended and not ended[-1].ok:
         return _why(files, shard, ended[-1])
     if shard.kind == VIZ:
-        return "" if ended or drive.shard_is_done(str(files.root), shard.id) else NEVER_RAN
+        return "" if ended or jobs.shard_is_done(str(files.root), shard.id) else NEVER_RAN
     path = layout.result if shard.kind == EVAL else layout.prediction
     is_there = all(files.exists(layout.manifest(path(shard.model, part))) for part in shard.parts)
     return "" if ended or is_there else NEVER_RAN
@@ -203,7 +203,7 @@ def _why(files: LocalFiles, shard: PlannedShard, outcome: attempts.Outcome) -> s
     if evidence.read_exit(files, outcome.token) is not None:
         return reason
     with suppress(OSError, ValueError):
-        said = drive.log_tail(str(files.root), shard.id, lines=1).strip()
+        said = jobs.log_tail(str(files.root), shard.id, lines=1).strip()
         return f"{reason}: {said}" if said else reason
     return reason
 

@@ -46,7 +46,7 @@ class ShardOperator(BaseOperator):
 
         :raises MissingParts: it is an evaluation, and nothing of what it scores was answered.
         """
-        from opencompass_ops.drive import shard_is_done
+        from opencompass_ops.jobs import shard_is_done
         from opencompass_ops.unscorable import refusal
 
         with self._no_orphan(context):
@@ -100,7 +100,7 @@ class ShardOperator(BaseOperator):
         self._cancel("cancelled in Airflow while a worker had its task")
 
     def _submit_and_wait(self, context: Context) -> NoReturn:
-        from opencompass_ops.drive import job_for
+        from opencompass_ops.jobs import job_for
         from opencompass_ops.triggers.shard import ShardTrigger, cancelled_for
 
         job = job_for(self.run_dir, self.shard)
@@ -147,8 +147,9 @@ class ShardOperator(BaseOperator):
     def _cancel(self, reason: str, *, only_submitted: bool = False) -> None:
         """Cancel the shard's job; what goes wrong is told, for the task ends anyway with a reason of its own."""
         from opencompass_ops.clusters.shell import run_to_end
-        from opencompass_ops.drive import cancel_job, job_for
+        from opencompass_ops.drive import cancel_job
         from opencompass_ops.hooks.connections import install
+        from opencompass_ops.jobs import job_for
 
         install()
         try:

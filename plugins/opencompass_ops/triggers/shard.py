@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 if TYPE_CHECKING:
     from opencompass_ops.clusters.base import JobStatus
     from opencompass_ops.clusters.narration import Narrator
-    from opencompass_ops.drive import Job
+    from opencompass_ops.jobs import Job
     from opencompass_ops.messages.silence import Silence
 
 _LOOK_SECONDS = 60.0
@@ -88,7 +88,7 @@ class ShardTrigger(BaseTrigger):
         return any(str(state) == "deferred" for state in states.get(ti.run_id, {}).values())
 
     def _job(self) -> Job:
-        from opencompass_ops.drive import Job
+        from opencompass_ops.jobs import Job
 
         return Job.from_values(self.job)
 

@@ -11,7 +11,7 @@ from backends import slurm, with_config
 
 from cluster.daemons import wait_until
 from cluster.testbed import Testbed
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 from opencompass_ops.budgets import meter
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.resources import Resources
@@ -33,7 +33,7 @@ async def test_the_gpu_hours_of_a_job_are_those_that_slurm_accounts_for_until_it
     config = with_config(bench, python=str(python), poll_interval=0.5, resources=Resources(num_gpus=GPUS)).config
     run_dir = write_run(config, bench.run_dir, "time.sleep(600)")
     limits = asdict(PlannedLimits(user="alice", series="run7", gpu_seconds=GPUS * 6.0))
-    job = replace(drive.job_for(run_dir, "infer-0000"), gpus=GPUS, limits=limits)
+    job = replace(jobs.job_for(run_dir, "infer-0000"), gpus=GPUS, limits=limits)
     url = f"sqlite:///{tmp_path / 'results.db'}"
     outcome = await asyncio.wait_for(drive.run_job(job, database_url=url), 120)
     assert (outcome.state, outcome.error_type, outcome.retryable) == (JobState.CANCELLED, "LimitReached", False)

@@ -10,7 +10,7 @@ import pytest
 from backends import slurm, with_config
 
 from cluster.testbed import Testbed
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import JobState, JobStatus
 from opencompass_ops.clusters.resources import Resources
@@ -47,7 +47,7 @@ async def try_once(run_dir: str, when_running: Callable[[JobStatus], None] = lam
             called.append(status)
             when_running(status)
 
-    return await asyncio.wait_for(drive.run_job(drive.job_for(run_dir, SHARD), seen), SECONDS)
+    return await asyncio.wait_for(drive.run_job(jobs.job_for(run_dir, SHARD), seen), SECONDS)
 
 
 def error_of(outcome: Outcome, run_dir: str) -> JobError:
@@ -75,7 +75,7 @@ async def test_a_failed_node_is_avoided_by_the_next_try(plan, testbed: Testbed):
         )
     finally:
         testbed.run("scontrol", "update", f"nodename={nodes[0]}", "state=idle")
-    assert drive.build_request(drive.job_for(run_dir, SHARD)).exclude == (nodes[0],)
+    assert jobs.build_request(jobs.job_for(run_dir, SHARD)).exclude == (nodes[0],)
     again = await try_once(run_dir)
     assert again.ok
     assert again.node != nodes[0]
@@ -118,7 +118,7 @@ async def test_a_request_that_can_never_start_is_refused_in_seconds_and_leaves_t
     outcome = await try_once(run_dir)
     assert (outcome.error_type, outcome.retryable) == ("JobRefused", False)
     assert outcome.reason
-    token = drive.job_for(run_dir, SHARD).token
+    token = jobs.job_for(run_dir, SHARD).token
     assert token.rpartition("-")[0] not in testbed.run("squeue", "--noheader", "--format=%j")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from opencompass_ops import drive
+from opencompass_ops import drive, jobs
 from opencompass_ops.clusters.attempts import Outcome
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.clusters.budgets import may_retry
@@ -24,8 +24,8 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan
 from opencompass_ops.contract.spec import Part, ShardSpec
-from opencompass_ops.drive import Job
 from opencompass_ops.errors import UnsureError
+from opencompass_ops.jobs import Job
 from tests.clusters.slurm.fake import shells, virtual
 from tests.clusters.slurm.fake.faults import EVERYTHING
 from tests.clusters.slurm.fake.processes import Stage
@@ -200,11 +200,11 @@ class World:
         """As operator, trigger and retry policy do together."""
         while task.result is None:
             if task.job is None:
-                if drive.shard_is_done(str(self.run_dir), task.shard):
+                if jobs.shard_is_done(str(self.run_dir), task.shard):
                     task.result = Outcome("", 0, JobState.SUCCEEDED, "the outputs are there")
                     return
                 task.tries += 1
-                task.job = drive.job_for(str(self.run_dir), task.shard)
+                task.job = jobs.job_for(str(self.run_dir), task.shard)
             job = self._mine(name, task.job)
             self._ended(task, job, await drive.run_job(job))
 
@@ -282,7 +282,7 @@ class World:
         outcome = task.result
         if outcome is None:
             return
-        if outcome.ok and (answered < ITEMS or not drive.shard_is_done(str(self.run_dir), task.shard)):
+        if outcome.ok and (answered < ITEMS or not jobs.shard_is_done(str(self.run_dir), task.shard)):
             self.problems.append(f"{task.shard} is a success with {answered} of {ITEMS} items")
         if not outcome.ok and outcome.error_type not in task.excuses:
             self.problems.append(f"{task.shard} failed for no reason: {outcome}")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import opencompass_ops.prepare
+import opencompass_ops.resolved
 from message_cases import GOLDEN, lay_down
 from opencompass_ops.cli import main
-from opencompass_ops.prepare import load_cluster
+from opencompass_ops.resolved import load_cluster
 from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -22,7 +22,7 @@ API = "    dict(type='opencompass.models.OpenAI'"
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
-    monkeypatch.setattr(opencompass_ops.prepare, "load_cluster", functools.cache(load_cluster))  # a process each
+    monkeypatch.setattr(opencompass_ops.resolved, "load_cluster", functools.cache(load_cluster))  # a process each
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     for world in make_world(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-import opencompass_ops.prepare
+import opencompass_ops.resolved
 from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.jobs import build_request, job_for
-from opencompass_ops.prepare import load_cluster
+from opencompass_ops.resolved import load_cluster
 from repeat_cases import write_tokenizer
 from small_world import DATASETS, MODEL, SmallWorld, make_world
 
@@ -41,7 +41,7 @@ SLURM = "kind = 'slurm'\npython = {python!r}\nwork_dir = {work_dir!r}\ndata_dir 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallWorld]:
     monkeypatch.setenv("OPENCOMPASS_OPS_INSTANCE", "front-door")
-    monkeypatch.setattr(opencompass_ops.prepare, "load_cluster", functools.cache(load_cluster))  # a process each
+    monkeypatch.setattr(opencompass_ops.resolved, "load_cluster", functools.cache(load_cluster))  # a process each
     for world in make_world(tmp_path, monkeypatch):
         text = SLURM.format(python=sys.executable, work_dir=str(tmp_path / "outputs"), data_dir=str(tmp_path))
         (tmp_path / "configs" / "clusters" / "slurm.py").write_text(text)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import opencompass_ops.prepare
+import opencompass_ops.resolved
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.errors import InputError
-from opencompass_ops.prepare import load_cluster
+from opencompass_ops.resolved import load_cluster
 from small_world import DATASETS, MODEL, SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.process
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallWorld]:
     """One world for all, whose clusters are read once: to read a config starts a process."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(opencompass_ops.prepare, "load_cluster", functools.cache(load_cluster))
+        monkeypatch.setattr(opencompass_ops.resolved, "load_cluster", functools.cache(load_cluster))
         yield from make_world(tmp_path_factory.mktemp("world"), monkeypatch)
 
 

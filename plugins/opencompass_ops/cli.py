@@ -179,7 +179,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from opencompass_ops.doctor import examine, visit
     from opencompass_ops.instance import absolute
     from opencompass_ops.planning.request import Request
-    from opencompass_ops.prepare import load_cluster
+    from opencompass_ops.resolved import load_cluster
 
     asked = Request.from_params({"config": "none", **from_arguments(arguments, OF_CLUSTER)})
     config = cluster_for(asked, load_cluster(arguments.cluster))

@@ -26,9 +26,10 @@ from opencompass_ops.instance import absolute
 from opencompass_ops.planning.judging import with_section_judges
 from opencompass_ops.planning.request import Request
 from opencompass_ops.planning.sections import DLC, EVAL, INFER, LOCAL, eval_stage, infer_stage
-from opencompass_ops.prepare import load_cluster, look_at, prepare, stage_cluster
+from opencompass_ops.prepare import look_at, prepare
 from opencompass_ops.publishing import KEY as SUITE
 from opencompass_ops.publishing import requested
+from opencompass_ops.resolved import load_cluster, stage_cluster
 from opencompass_ops.srun_options import with_srun_options
 from opencompass_ops.suites import DRAFT
 

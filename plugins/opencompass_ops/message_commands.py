@@ -98,7 +98,7 @@ def _channels(params: dict[str, Any]) -> list[Channel]:
         slack_channel,
         slack_url,
     )
-    from opencompass_ops.prepare import configured_address
+    from opencompass_ops.resolved import configured_address
 
     def configured() -> Channel | None:
         url = configured_address(params)

@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.asked import cluster_for, models_for, with_image
-from opencompass_ops.bridging import complete, tables_config, with_own_opencompass
+from opencompass_ops.bridging import complete, tables_config
 from opencompass_ops.budgets.hours import seconds, today
 from opencompass_ops.budgets.ledger import exhausted
 from opencompass_ops.budgets.site import RUN, Scope, site
 from opencompass_ops.clusters.config import ClusterConfig
-from opencompass_ops.clusters.registry import open_cluster
-from opencompass_ops.configs.library import find_config
-from opencompass_ops.configs.load import load
-from opencompass_ops.configs.masking import mask
+from opencompass_ops.configs.masking import mask, masked_text
 from opencompass_ops.configs.names import mode, prompt_hash
 from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard, PlannedStage
+from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL, ShardSpec
-from opencompass_ops.errors import ConfigError, PlanError
-from opencompass_ops.gates.policy import GatePolicy
+from opencompass_ops.errors import PlanError
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.judges import with_judges
 from opencompass_ops.liveness import live_jobs, read_plan
 from opencompass_ops.planning.describe import describe
-from opencompass_ops.planning.judging import with_section_judges
-from opencompass_ops.planning.params import in_vain
 from opencompass_ops.planning.plan import PlanInput, PlanOutput, make_plan
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage, unheard
-from opencompass_ops.planning.table.place import LATEST
 from opencompass_ops.preview import commands
 from opencompass_ops.probing import probe
 from opencompass_ops.publishing import requested
-from opencompass_ops.reading import read_aliyun, read_config
+from opencompass_ops.resolved import ResolvedRequest, Say, resolve_request
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
-from opencompass_ops.run_folder import claim_run_dir
-from opencompass_ops.srun_options import with_srun_options
+from opencompass_ops.run_folder import claim_run_dir, find_reused, work_dir_of
 from opencompass_ops.staleness import describe_stale, set_aside, wanted_pairs, write_identities
-
-Say = Callable[[str], None]
-
-_STAMP = re.compile(r"\d{8}_\d{6}")
-"""A run directory's name, as OpenCompass writes it; other folders beside it are never the latest run."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +102,11 @@ def prepare(
     :raises InputError: one message that names each culprit and the next step.
     """
     params = requested(params)
-    asked = _asked(params, say)
+    asked = resolve_request(params, say)
     request, cluster, config = asked.request, asked.cluster, asked.config
     check_summarizer(config.summarizer, [dataset["abbr"] for dataset in config.datasets])
-    work_dir = _work_dir(request, config, cluster)
-    reused_dir = run_dir or _reused_dir(request, work_dir, say)
+    work_dir = work_dir_of(request, config, cluster)
+    reused_dir = run_dir or find_reused(request, work_dir, say)
     alive = live_jobs(reused_dir) if reused_dir and not request.dry_run else ()
     if run_dir and alive:
         return Prepared(read_plan(run_dir), f"{_alive(alive)}; the plan in {run_dir} stands", dry_run=False)
@@ -159,133 +143,6 @@ def prepare(
     shown = commands(output) if request.dry_run else {}
     specs = output.specs if request.dry_run else ()
     return Prepared(plan=output.plan, text=describe(output, shown), dry_run=request.dry_run, specs=specs)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a request comes to, once its config was read.
-
-    :param request: with the numbers that the config's sections say.
-    :param infer: how inference goes.
-    :param cluster: where.
-    :param evaluation: where and how evaluations go.
-    """
-
-    request: Request
-    config: EvalConfig
-    infer: Stage
-    cluster: ClusterConfig
-    evaluation: PlannedStage
-
-    @property
-    def scoring(self) -> ClusterConfig | None:
-        """Where evaluations run; None when the run has none."""
-        return self.of_evaluation if self.request.mode in ("all", "eval") else None
-
-    @property
-    def of_evaluation(self) -> ClusterConfig:
-        """Where evaluations run, or would run."""
-        return ClusterConfig.from_values(str(self.evaluation.cluster["name"]), self.evaluation.cluster)
-
-
-def _asked(params: dict[str, Any], say: Say) -> _Asked:
-    request = Request.from_params(params)
-    GatePolicy.from_text(request.gate, request.baseline)  # a wrong policy is found out before anything is started
-    known: dict[str, ClusterConfig] = {}
-    config = read_config(request, _data_folder(request.cluster or LOCAL, known))
-    if request.config_verbose:
-        say(_config_text(mask({"models": config.models, "datasets": config.datasets, "summarizer": config.summarizer})))
-    config = _with_judges(config, is_replaced=bool(request.model_overrides or request.accelerator))
-    infer = with_srun_options("infer", infer_stage(config.infer, request), request)
-    evaluation = infer
-    if request.mode in ("all", "eval"):
-        evaluation = with_srun_options("eval", eval_stage(config.eval, request, infer), request)
-    notes = dict.fromkeys((*unheard(request, infer, evaluation), *infer.notes, *evaluation.notes))
-    cluster = stage_cluster(infer, request, known)
-    of_evaluation = stage_cluster(evaluation, request, known)
-    details = evaluation.dump_details if evaluation.dump_details is not None else True
-    return _Asked(
-        request=replace(
-            request,
-            max_num_workers=infer.max_num_workers,
-            retry=infer.retry,
-            dump_eval_details=request.dump_eval_details and details,
-            station_path=request.station_path or config.station_path,
-        ),
-        config=replace(
-            config,
-            models=models_for(infer, config.models),
-            warnings=(*config.warnings, *in_vain(params), *notes),
-        ),
-        infer=infer,
-        cluster=cluster,
-        evaluation=PlannedStage(of_evaluation.to_values(), evaluation.max_num_workers, evaluation.retry),
-    )
-
-
-def _with_judges(config: EvalConfig, *, is_replaced: bool) -> EvalConfig:
-    """The config, its datasets told who judges them.
-
-    :param is_replaced: whether other models are evaluated than the config's; then all of them are judged.
-    """
-    section = dict(config.eval or {})
-    if is_replaced and isinstance(section.get("partitioner"), dict) and section["partitioner"].get("models"):
-        section["partitioner"] = {**section["partitioner"], "models": config.models}
-    return replace(config, eval=section or None, datasets=with_section_judges(section, config.models, config.datasets))
-
-
-def stage_cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
-    """The cluster config of a stage, with all that is asked of it.
-
-    :param known: cluster configs that were read already, by name; to read one starts a process.
-    :raises ConfigError: the cluster is none, is wrong, or cannot do what is asked of it.
-    """
-    if stage.cluster == DLC:
-        read_aliyun(request, stage.aliyun)
-        raise ConfigError(
-            "the settings of PAI-DLC are complete, but clusters of the kind dlc are not built yet; run on Slurm "
-            "(--slurm -p PARTITION), or name another cluster (--cluster NAME)"
-        )
-    if stage.cluster not in known:
-        known[stage.cluster] = load_cluster(stage.cluster)
-    config = cluster_for(stage, with_image(known[stage.cluster], request.image))
-    shared = stage.max_workers_per_gpu if config.kind == LOCAL else None
-    return config if shared is None else replace(config, max_workers_per_gpu=shared)
-
-
-def _data_folder(name: str, known: dict[str, ClusterConfig]) -> Path:
-    """Where configs find ./data before it is known which cluster they name; any folder of this host will do."""
-    if name == DLC:
-        return absolute(".")
-    known[name] = load_cluster(name)
-    return absolute(known[name].data_dir)
-
-
-def load_cluster(name: str) -> ClusterConfig:
-    """The cluster config of this name, its folders absolute: every process of the run must mean the same ones.
-
-    :raises ConfigError: there is none, or it is wrong; the message lists what there is.
-    """
-    path = find_config(name, kind="clusters")
-    loaded = load([path])[0]
-    if loaded.error:
-        raise ConfigError(loaded.error)
-    config = ClusterConfig.from_values(path.stem, loaded.values)
-    open_cluster(config)  # its kind must exist and honour every setting, before anything is looked at
-    config = replace(config, work_dir=_at_home(config.work_dir), data_dir=_at_home(config.data_dir))
-    return with_own_opencompass(config, absolute("."))
-
-
-def configured_address(params: dict[str, Any]) -> str:
-    """The ``lark_bot_url`` that a request's config says now, "" when it says none.
-
-    It is read anew where it is needed, because it is as good as a password and is kept nowhere.
-
-    :param params: the form's values.
-    :raises InputError: the config cannot be read any more.
-    """
-    request = Request.from_params(requested(params))
-    return read_config(request, _data_folder(request.cluster or LOCAL, {})).lark_bot_url
 
 
 def look_at(config: EvalConfig, cluster: ClusterConfig, scoring: ClusterConfig) -> ProbeReport:
@@ -327,36 +184,6 @@ def _data_dir(cluster: ClusterConfig) -> str:
     return str(absolute(cluster.data_dir))
 
 
-def _work_dir(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
-    asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
-    return absolute(asked)
-
-
-def _at_home(folder: str) -> str:
-    return str(absolute(folder)) if folder else ""
-
-
-def _reused_dir(request: Request, work_dir: Path, say: Say) -> Path | None:
-    """The folder to go on in; None for a new one, as in OpenCompass also where the latest is wanted and none is there.
-
-    OpenCompass takes the last name of any kind, and makes a folder that it is told and that is not there; here only
-    runs count, and a name that is not there is a mistake.
-    """
-    if request.reuse is None:
-        return None
-    stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
-    if request.reuse == LATEST:
-        runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
-        if not runs and request.mode in ("eval", "viz"):
-            raise PlanError(f"reuse=latest, but {work_dir} holds no run; mode={request.mode} needs one: run mode=all")
-        say(f"going on in {runs[-1]}" if runs else f"{work_dir} holds no run to go on in; this is a new one")
-        return work_dir / runs[-1] if runs else None
-    if request.reuse not in stamps:
-        known = ", ".join(stamps[-10:]) or "none"
-        raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
-    return work_dir / request.reuse
-
-
 def _probe_request(request: Request, cluster: ClusterConfig, config: EvalConfig) -> ProbeRequest:
     """The question, with paths as the place of the probe sees them; those in configs are the cluster's."""
     on_login = cluster.probe_on == "login"
@@ -382,7 +209,7 @@ def seen_here(configs: Sequence[dict[str, Any]], cluster: ClusterConfig) -> list
 
 
 def _plan_input(
-    asked: _Asked, params: dict[str, Any], report: ProbeReport, known: Known, max_map_length: int
+    asked: ResolvedRequest, params: dict[str, Any], report: ProbeReport, known: Known, max_map_length: int
 ) -> PlanInput:
     """All that is planned from, except where and when: :func:`_claim` knows that."""
     request, cluster, config = asked.request, asked.cluster, asked.config
@@ -469,7 +296,7 @@ def _write(output: PlanOutput, folder: Path, report: ProbeReport, config: EvalCo
         "summarizer": config.summarizer,
         "work_dir": str(folder),
     }
-    files.write(layout.config_dump(output.plan.stamp, os.getpid()), _config_text(mask(dump)))
+    files.write(layout.config_dump(output.plan.stamp, os.getpid()), masked_text(dump))
     files.write(layout.PROBE, report.to_json())
     for spec in output.specs:
         files.write(layout.shard_spec(spec.id), spec.to_json())
@@ -485,7 +312,3 @@ def _disown_results(files: LocalFiles, output: PlanOutput) -> None:
         if spec.kind == EVAL:
             result = layout.result(spec.model_abbr, spec.parts[0].dataset_abbr)
             files.path(layout.manifest(result)).unlink(missing_ok=True)
-
-
-def _config_text(values: dict[str, Any]) -> str:
-    return "".join(f"{key} = {value!r}\n" for key, value in values.items())

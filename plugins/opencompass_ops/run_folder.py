@@ -1,16 +1,54 @@
-"""Claiming a run directory, for oneself or for a team."""
+"""The run directory: the one that a run goes on in, or a new one, claimed for oneself or for a team."""
 
 from __future__ import annotations
 
 import grp
 import os
+import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from opencompass_ops.clusters.config import ClusterConfig
+from opencompass_ops.configs.resolve import EvalConfig
 from opencompass_ops.errors import PlanError
+from opencompass_ops.instance import absolute
+from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.table.place import LATEST
 
 _GROUP_WRITES = 0o020
+_STAMP = re.compile(r"\d{8}_\d{6}")
+"""A run directory's name, as OpenCompass writes it; other folders beside it are never the latest run."""
+
+
+def work_dir_of(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
+    """The folder that holds the run directories: as asked, as configured, or below the cluster's own."""
+    asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
+    return absolute(asked)
+
+
+def find_reused(request: Request, work_dir: Path, say: Callable[[str], None]) -> Path | None:
+    """The folder to go on in; None for a new one, as in OpenCompass also where the latest is wanted and none is there.
+
+    OpenCompass takes the last name of any kind, and makes a folder that it is told and that is not there; here only
+    runs count, and a name that is not there is a mistake.
+
+    :param say: called with what becomes of the wish.
+    :raises PlanError: the named run is not there, or none is and the mode needs one.
+    """
+    if request.reuse is None:
+        return None
+    stamps = sorted(entry.name for entry in work_dir.iterdir() if entry.is_dir()) if work_dir.is_dir() else []
+    if request.reuse == LATEST:
+        runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
+        if not runs and request.mode in ("eval", "viz"):
+            raise PlanError(f"reuse=latest, but {work_dir} holds no run; mode={request.mode} needs one: run mode=all")
+        say(f"going on in {runs[-1]}" if runs else f"{work_dir} holds no run to go on in; this is a new one")
+        return work_dir / runs[-1] if runs else None
+    if request.reuse not in stamps:
+        known = ", ".join(stamps[-10:]) or "none"
+        raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
+    return work_dir / request.reuse
 
 
 def claim_run_dir(folder: Path, cluster: ClusterConfig) -> bool:

@@ -44,6 +44,11 @@ def mask(values: Any) -> Any:
     return _mask_text(values) if isinstance(values, str) else values
 
 
+def masked_text(values: Mapping[str, Any]) -> str:
+    """Values as the text of a config, a line each, with every secret replaced."""
+    return "".join(f"{key} = {value!r}\n" for key, value in mask(values).items())
+
+
 def is_secret_key(key: str) -> bool:
     """Whether a key names a secret."""
     words = [word.lower() for word in _WORD.findall(key)]

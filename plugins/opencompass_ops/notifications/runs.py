@@ -153,7 +153,7 @@ class AirflowRun:
         """The chat that the config names, where messages are asked for; its address lies in no file and no XCom."""
         from opencompass_ops.errors import OpsError
         from opencompass_ops.messages.channels import configured_channel
-        from opencompass_ops.prepare import configured_address
+        from opencompass_ops.resolved import configured_address
 
         if not self.is_asked or not self.run_dir:
             return []

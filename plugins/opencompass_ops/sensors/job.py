@@ -29,7 +29,7 @@ class JobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> NoReturn:
         """Defer until the job is over."""
-        from opencompass_ops.prepare import load_cluster
+        from opencompass_ops.resolved import load_cluster
         from opencompass_ops.triggers.job import JobTrigger
 
         trigger = JobTrigger(load_cluster(self.cluster).to_values(), [self.token])

@@ -41,7 +41,7 @@ class SlurmJobSensor(BaseSensorOperator):
         :raises InputError: the ids or the name are none, or the cluster is no Slurm.
         """
         from opencompass_ops.errors import InputError
-        from opencompass_ops.prepare import load_cluster
+        from opencompass_ops.resolved import load_cluster
         from opencompass_ops.triggers.job import JobTrigger
 
         jobs = self._jobs()

@@ -75,7 +75,7 @@ def open_place(series: Series, keys_of: KeysOf) -> Place:
         from opencompass_ops.series.hub import HubPlace
 
         return HubPlace(series, keys_of)
-    from opencompass_ops.prepare import load_cluster
+    from opencompass_ops.resolved import load_cluster
     from opencompass_ops.series.folder import FolderPlace
 
     cluster = load_cluster(series.cluster) if series.cluster else None

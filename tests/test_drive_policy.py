@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from opencompass_ops.contract.records import ExitRecord, Heartbeat, Manifest
 from opencompass_ops.contract.spec import Part, ShardSpec
 from opencompass_ops.errors import InfrastructureError, JobInterrupted, LostError, UnreachableError, UnsureError
 from opencompass_ops.jobs import Job
+from opencompass_ops.results.rows import UsageRow
 from opencompass_ops.results.store import Store
 
 SHARD = "infer-0000"
@@ -249,3 +251,79 @@ async def test_time_in_which_a_requeued_job_waits_again_costs_no_gpu_hours(job, 
     took = time.time() - began
     with Store.open(url) as store:
         assert 0 < store.gpu_seconds() < 2 * took / 2
+
+
+def saw_it_run(job: Job, ago: float) -> str:
+    """A process before this one submitted the job and saw it begin; returns when."""
+    moment = stamp(ago)
+    job.files.write(layout.job(job.token, "request.json"), "{}")
+    job.files.append(layout.history(job.token), json.dumps({"time": moment, "state": "running"}))
+    return moment
+
+
+def stamp(ago: float) -> str:
+    """So many seconds ago."""
+    return datetime.fromtimestamp(time.time() - ago, UTC).isoformat(timespec="milliseconds")
+
+
+async def booked(job: Job, url: str) -> dict[str, float]:
+    """GPU-seconds by day once the job was seen through."""
+    await drive.run_job(replace(job, gpus=2), database_url=url)
+    with Store.open(url) as store:
+        return {day: seconds for day, _, _, seconds in store.usage()}
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+async def test_a_job_that_ended_while_nobody_looked_is_booked_until_its_own_end(job, monkeypatch, tmp_path, state):
+    use(monkeypatch, find=[status(state)], poll=[status(state)])
+    saw_it_run(job, ago=7200)
+    record = ExitRecord(job.token, "7", 0, job.epoch, 1, finished_at=stamp(7100))
+    job.files.write(layout.exit_record(job.token), record.to_json())
+    monkeypatch.setattr(drive, "FILES_LAG_SECONDS", 0.05)
+    assert sum((await booked(job, f"sqlite:///{tmp_path / 'results.db'}")).values()) == pytest.approx(200, abs=1)
+    ((_, end),) = attempts.ran(job.files, job.token)
+    assert end == datetime.fromisoformat(record.finished_at), "so that also the shard's time on the clock is right"
+
+
+async def test_a_job_that_was_killed_while_nobody_looked_is_booked_until_its_last_sign_of_life(
+    job, monkeypatch, tmp_path
+):
+    lost = status("node_fail", reason="its node failed")
+    use(monkeypatch, find=[lost], poll=[lost])
+    saw_it_run(job, ago=7200)
+    job.files.write(layout.heartbeat(job.token), Heartbeat("running", 3, 9, stamp(7000)).to_json())
+    assert sum((await booked(job, f"sqlite:///{tmp_path / 'results.db'}")).values()) == pytest.approx(400, abs=1)
+
+
+async def test_a_job_that_began_and_ended_while_nobody_looked_is_booked(job, monkeypatch, tmp_path):
+    use(monkeypatch, find=[status("failed")], poll=[status("failed")])
+    job.files.write(layout.job(job.token, "request.json"), "{}")
+    job.files.append(layout.starts(job.token), json.dumps({"job_id": "7", "time": stamp(3600)}))
+    record = ExitRecord(job.token, "7", 0, job.epoch, 1, finished_at=stamp(3500))
+    job.files.write(layout.exit_record(job.token), record.to_json())
+    assert sum((await booked(job, f"sqlite:///{tmp_path / 'results.db'}")).values()) == pytest.approx(200, abs=1)
+
+
+async def test_a_job_that_was_silent_while_somebody_looked_is_booked_until_it_was_seen_to_end(
+    job, monkeypatch, tmp_path
+):
+    lost = status("node_fail", reason="its node failed")
+    use(monkeypatch, find=[status("running")], poll=[status("running"), status("running"), lost])
+    saw_it_run(job, ago=7200)
+    job.files.write(layout.heartbeat(job.token), Heartbeat("running", 3, 9, stamp(7000)).to_json())
+    found = await booked(job, f"sqlite:///{tmp_path / 'results.db'}")
+    assert sum(found.values()) == pytest.approx(14_400, abs=10), "it held its devices"
+
+
+async def test_what_was_booked_too_much_before_the_end_was_known_is_taken_back(job, monkeypatch, tmp_path):
+    use(monkeypatch, find=[status("failed")], poll=[status("failed")])
+    ran_out = 3 * 24 * 3600
+    saw_it_run(job, ago=ran_out)
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    with Store.open(url) as store:  # as one that waited for the cluster's answer booked it
+        store.record_usage(
+            [UsageRow(job.token, stamp(days * 86_400)[:10], "", "", job.run_dir, "far", 2, 9e4) for days in range(3)]
+        )
+    record = ExitRecord(job.token, "7", 0, job.epoch, 1, finished_at=stamp(ran_out - 100))
+    job.files.write(layout.exit_record(job.token), record.to_json())
+    assert sum((await booked(job, url)).values()) == pytest.approx(200, abs=1)

@@ -11,7 +11,9 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from opencompass_ops.budgets.events import way_on
@@ -81,20 +83,23 @@ async def _metered(job: Job, on_status: OnStatus | None, meter: Meter) -> Outcom
     """See it through while it is within its limits."""
     watched = _watched(job)
     async with meter.watching(watched):
-        refused = "" if job.was_submitted else await meter.refusal(watched)
+        refused = "" if watched.is_admitted else await meter.refusal(watched)
         if refused:
             tell(watched, refused, was_running=False)
             reason = f"{NOT_BEGUN}{refused}"
             outcome = Outcome(job.token, job.epoch, JobState.CANCELLED, reason, "LimitReached", retryable=False)
             attempts.conclude(job.files, outcome)
             return attempts.verdict(job.files, job.token) or outcome
-        return await _seen_through(job, _Observer(job, on_status, watched))
+        outcome = await _seen_through(job, _Observer(job, on_status, watched))
+        watched.spans = _spans(job)  # as it was, which may have been known late
+        return outcome
 
 
 def _watched(job: Job) -> Watched:
     """The job as its limits see it, with what earlier jobs of the shard ran since the run's launch."""
     limits = PlannedLimits(**job.limits)
     launched = datetime.fromisoformat(limits.launched) if limits.launched else datetime.min.replace(tzinfo=UTC)
+    first = attempts.first_ran(job.files, job.token)
     earlier = (attempts.ran(job.files, outcome.token) for outcome in attempts.before(job.files, job.token))
     spans = (span for each in earlier for span in each)
     before = sum((end - begin).total_seconds() for begin, end in spans if end and begin >= launched)
@@ -114,11 +119,17 @@ def _watched(job: Job) -> Watched:
         gpus=job.gpus,
         expected=job.expected,
         before=before,
+        first=first.timestamp() if first else None,
         stop=stop,
-        spans=[
-            (begin.timestamp(), end.timestamp() if end else None) for begin, end in attempts.ran(job.files, job.token)
-        ],
+        spans=_spans(job),
+        is_admitted=job.was_submitted,
     )
+
+
+def _spans(job: Job) -> list[tuple[float, float | None]]:
+    """When the job ran, seconds since 1970."""
+    found = attempts.ran(job.files, job.token)
+    return [(begin.timestamp(), end.timestamp() if end else None) for begin, end in found]
 
 
 async def _seen_through(job: Job, seen: _Observer) -> Outcome:
@@ -128,7 +139,7 @@ async def _seen_through(job: Job, seen: _Observer) -> Outcome:
             status = await poller_for(job.config).wait(job.token, seen)
         else:
             status = JobStatus(JobState.CANCELLED)
-        outcome = await _judged(job, status)
+        outcome = await _judged(job, status, was_seen=seen.has_run)
     except JobRefused as error:
         outcome = Outcome(job.token, job.epoch, JobState.FAILED, str(error), "JobRefused", retryable=False)
     attempts.conclude(job.files, outcome)
@@ -163,10 +174,12 @@ async def cancel_job(job: Job, reason: str) -> None:
     attempts.conclude(job.files, await asyncio.to_thread(judge, job, status))
 
 
-def judge(job: Job, status: JobStatus) -> Outcome:
+def judge(job: Job, status: JobStatus, *, was_seen: bool = True) -> Outcome:
     """What a terminal status, the exit record and the manifests say together.
 
     :param status: terminal.
+    :param was_seen: whether this process saw it run, so that its end is no older than the last look; else its own last
+        sign of life counts.
     """
     files, token = job.files, job.token
     complete = status.state in judgement.UNCONTRADICTED
@@ -179,7 +192,9 @@ def judge(job: Job, status: JobStatus) -> Outcome:
         cancel=attempts.cancel_asked(files, token),
         earlier=attempts.before(files, token),
     )
-    return judgement.judge(token, job.epoch, status, facts)
+    sign = record.finished_at if record else beat.updated_at if beat and not was_seen else ""
+    begun = attempts.starts(files, token)
+    return replace(judgement.judge(token, job.epoch, status, facts), began_at=begun[-1] if begun else "", ended_at=sign)
 
 
 def error_of(outcome: Outcome, run_dir: str, shard: str) -> JobError:
@@ -219,12 +234,14 @@ class _Observer:
         self._watched = watched
         self._on_status = on_status
         self._state: JobState | None = None
+        self.has_run = False
 
     def __call__(self, status: JobStatus) -> None:
         if status.state is not self._state:
             attempts.note(self._job.files, self._job.token, status)
             self._state = status.state
             self._watched.hear(status.state, time.time())
+            self.has_run |= status.state is JobState.RUNNING
         if self._on_status:
             self._on_status(status)
 
@@ -269,15 +286,16 @@ async def _submit(job: Job, request: JobRequest, seen: OnStatus) -> None:
         await asyncio.sleep(_jittered(pause))
 
 
-async def _judged(job: Job, status: JobStatus) -> Outcome:
+async def _judged(job: Job, status: JobStatus, *, was_seen: bool) -> Outcome:
     """The outcome; a shared file system may show late what makes it a success."""
-    outcome = await asyncio.to_thread(judge, job, status)
+    look = partial(judge, job, status, was_seen=was_seen)
+    outcome = await asyncio.to_thread(look)
     patience = 0.0 if job.config.kind == "local" else FILES_LAG_SECONDS
     pause = _FIRST_PAUSE
     while status.state is JobState.SUCCEEDED and not outcome.ok and patience > 0:
         await asyncio.sleep(pause)
         patience, pause = patience - pause, pause * 2
-        outcome = await asyncio.to_thread(judge, job, status)
+        outcome = await asyncio.to_thread(look)
     return outcome
 
 

@@ -79,9 +79,9 @@ def test_a_file_that_is_named_must_be_there_and_without_any_nothing_is_limited(t
         site()
 
 
-def test_the_ledger_takes_the_last_word_on_each_job_and_day(store):
-    store.record_usage([used("a", 1), used("b", 2, owner="bob"), used("a", 4, day="2026-02-01")])
-    store.record_usage([used("a", 3)])
+def test_the_ledger_takes_the_last_word_on_each_job(store):
+    store.record_usage([used("a", 1), used("b", 2, owner="bob"), used("a", 9, day="2026-02-02")])
+    store.record_usage([used("a", 3), used("a", 4, day="2026-02-01")])
     store.record_usage([])
     assert ledger.gpu_hours(store, "llm") == pytest.approx(9)
     assert ledger.gpu_hours(store, "llm", DAY) == pytest.approx(5)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from opencompass_ops.budgets import site as sites
 from opencompass_ops.budgets.hours import HOUR, today
+from opencompass_ops.budgets.policy import Use
 from opencompass_ops.budgets.site import Scope, Site
 from opencompass_ops.results.store import Store
 
@@ -16,6 +18,38 @@ def spent(store: Store, scope: Scope) -> float:
     """GPU-seconds that count against a limit."""
     whose = {_COLUMNS[scope.kind]: scope.name} if scope.kind in _COLUMNS else {}
     return store.gpu_seconds(**whose, **({"day": scope.day} if scope.day else {}))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a limit stands.
+
+    :param left: GPU-seconds.
+    :param others: jobs under it that other processes see through.
+    """
+
+    left: float
+    others: tuple[Use, ...] = ()
+
+
+def standing(store: Store, scopes: Collection[Scope], own: Collection[str], since: float) -> dict[Scope, Standing]:
+    """How limits stand now.
+
+    :param own: tokens of the jobs that this process sees through.
+    :param since: when another process must have been alive to count, seconds since 1970.
+    """
+    others = [row for row in store.metered(since) if row.token not in own] if scopes else []
+    return {
+        scope: Standing(
+            scope.limit - spent(store, scope),
+            tuple(
+                Use(row.token, row.began, row.seconds, row.gpus, row.expected)
+                for row in others
+                if scope.counts(row.owner, row.series, row.run_dir)
+            ),
+        )
+        for scope in scopes
+    }
 
 
 def gpu_hours(store: Store, series: str, day: str | None = None) -> float:

@@ -1,7 +1,8 @@
 """Watches the jobs that this process sees through: books what they use, and stops those whose limit is met.
 
 The trigger and the command line see jobs through by one coroutine, so both are metered here. Processes agree through
-the ledger: each books its own jobs once a tick and reads what all have used.
+the ledger: each books its own jobs once a tick, and reads what all have used and which jobs the others have, so that
+all come to the same end; each stops its own.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from opencompass_ops.budgets import events, hours, ledger, policy
-from opencompass_ops.budgets.site import EVERYONE, RUN, SERIES, USER, Scope, Site, site
+from opencompass_ops.budgets.ledger import Standing
+from opencompass_ops.budgets.site import Scope, Site, site
 from opencompass_ops.budgets.watched import Watched
 from opencompass_ops.clusters.judgement import STOPPED_BY_LIMIT
 from opencompass_ops.errors import ConfigError, OpsError
-from opencompass_ops.results.rows import UsageRow
+from opencompass_ops.results.rows import MeteredRow, UsageRow
 from opencompass_ops.results.store import Store
 
 log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 TICK = "OPENCOMPASS_OPS_BUDGET_TICK"
 """Seconds between two looks at the limits, where the usual ones will not do."""
 _USUAL_TICK = 30.0
+_SILENT_SECONDS = 90.0
+"""A process that has booked nothing for so long, and for some ticks, is not there any more."""
 
 NOT_BEGUN = "not begun because of a limit: "
 
@@ -40,11 +45,12 @@ class Meter:
         self._url = url
         self.loop = asyncio.get_running_loop()
         self._tick = float(os.environ.get(TICK, _USUAL_TICK))
-        self._site = _site()
+        self._site = _site(Site())
         self._watched: list[Watched] = []
         self._ended: list[UsageRow] = []
         self._task: asyncio.Task[None] | None = None
-        self._left: dict[Scope, float] = {}
+        self._over: set[str] = set()
+        self._standing: dict[Scope, Standing] = {}
         self._looked_at = 0.0
         self._looking = asyncio.Lock()
 
@@ -59,6 +65,7 @@ class Meter:
         finally:
             self._watched.remove(watched)
             self._ended += watched.rows(time.time())
+            self._over |= {watched.token} if watched.gpus else set()
             if not self._watched and self._task:
                 self._task.cancel()
                 self._task = None
@@ -74,10 +81,11 @@ class Meter:
         if not watched.gpus:
             return ""
         scopes = self._scopes(watched)
-        await self._look(at_most_old=self._tick if all(scope in self._left for scope in scopes) else 0.0)
+        await self._look(at_most_old=self._tick if all(scope in self._standing for scope in scopes) else 0.0)
         for scope in scopes:
+            stands = self._standing.get(scope, Standing(scope.limit))
             begun = [other.use(now) for other in self._of(scope) if other.is_admitted and other is not watched]
-            if not policy.may_begin(use, begun, self._left.get(scope, scope.limit), self._tick):
+            if not policy.may_begin(use, [*begun, *stands.others], stands.left, self._tick):
                 return str(scope)
         watched.is_admitted = True
         return ""
@@ -97,10 +105,11 @@ class Meter:
 
     def _overdrawn(self, now: float) -> list[tuple[Watched, str]]:
         stopped: dict[str, tuple[Watched, str]] = {}
-        for scope, left in self._left.items():
+        for scope, stands in self._standing.items():
             running = {job.token: job for job in self._of(scope) if job.is_running and not job.asked}
-            names = policy.newest_first([job.use(now) for job in running.values()], left, self._tick)
-            stopped |= {name: (running[name], str(scope)) for name in names if name not in stopped}
+            uses = [*(job.use(now) for job in running.values()), *stands.others]
+            names = policy.newest_first(uses, stands.left, self._tick)
+            stopped |= {name: (running[name], str(scope)) for name in names if name in running and name not in stopped}
         return list(stopped.values())
 
     async def _stop(self, jobs: Iterable[tuple[Watched, str]]) -> None:
@@ -121,18 +130,23 @@ class Meter:
         async with self._looking:
             if self._url is None or time.monotonic() - self._looked_at < at_most_old:
                 return
-            now, ended = time.time(), self._ended
-            scopes = {scope for job in self._jobs() for scope in self._scopes(job)}
-            rows = {(row.token, row.day): row for job in self._jobs() for row in job.rows(now)}
-            rows |= {(row.token, row.day): row for row in ended}
-            if not (scopes or rows):
+            self._site = await asyncio.to_thread(_site, self._site)  # grants may be changed while jobs run
+            now, ended, over = time.time(), self._ended, self._over
+            jobs = self._jobs()
+            scopes = {scope for job in jobs for scope in self._scopes(job)}
+            rows = {(row.token, row.day): row for job in jobs for row in job.rows(now)}
+            rows = {(row.token, row.day): row for row in ended} | rows
+            alive = [job.metered(now) for job in jobs if job.gpus and job.is_admitted]
+            if not (scopes or rows or over):
                 return
-            self._ended = []
+            self._ended, self._over = [], set()
+            booking = _Booking(list(rows.values()), alive, over - {job.token for job in jobs}, scopes)
+            since = now - max(_SILENT_SECONDS, 3 * self._tick)
             try:
-                self._left = await asyncio.to_thread(_booked, self._url, list(rows.values()), scopes)
+                self._standing = await asyncio.to_thread(_booked, self._url, booking, since)
                 self._looked_at = time.monotonic()
             except OpsError as error:
-                self._ended = [*ended, *self._ended]
+                self._ended, self._over = [*ended, *self._ended], over | self._over
                 log.warning("GPU-hours are not counted for now: %s", error)
 
     def _jobs(self) -> list[Watched]:
@@ -146,12 +160,23 @@ class Meter:
 
     def _of(self, scope: Scope) -> list[Watched]:
         """The jobs whose use counts against a limit."""
-        return [job for job in self._jobs() if scope.name == _name(job, scope.kind)]
+        return [job for job in self._jobs() if scope.counts(job.limits.user, job.limits.series, job.run_dir)]
 
 
-def _name(job: Watched, kind: str) -> str:
-    """Under which name the job's use counts against limits of a kind."""
-    return {RUN: job.run_dir, USER: job.limits.user, SERIES: job.limits.series, EVERYONE: ""}[kind]
+@dataclass(frozen=True)
+class _Booking:
+    """What one look writes and asks.
+
+    :param rows: what jobs have used.
+    :param alive: jobs that this process sees through.
+    :param over: tokens of jobs that it has seen through.
+    :param scopes: whose standing is asked.
+    """
+
+    rows: list[UsageRow]
+    alive: list[MeteredRow]
+    over: set[str]
+    scopes: set[Scope]
 
 
 _METERS: dict[str | None, Meter] = {}
@@ -179,17 +204,17 @@ def _clock(job: Watched, met: str) -> str:
     return f"{hours.shown(limit or 0.0)} of the clock per {met}"
 
 
-def _booked(url: str, rows: list[UsageRow], scopes: Iterable[Scope]) -> dict[Scope, float]:
-    """Write usage; returns GPU-seconds that are left under each limit."""
+def _booked(url: str, booking: _Booking, since: float) -> dict[Scope, Standing]:
+    """Write usage; returns how each limit stands."""
     with Store.open(url) as store:
-        store.record_usage(rows)
-        return {scope: scope.limit - ledger.spent(store, scope) for scope in scopes}
+        store.record_usage(booking.rows, booking.alive, booking.over)
+        return ledger.standing(store, booking.scopes, {row.token for row in booking.alive}, since)
 
 
-def _site() -> Site:
-    """The site's grants; a plan was refused where they cannot be read, so this file was changed since."""
+def _site(before: Site) -> Site:
+    """The site's grants; those from before where they cannot be read: a plan would be refused now."""
     try:
         return site()
     except ConfigError as error:
-        log.warning("the site's GPU-hours are not limited for now: %s", error)
-        return Site()
+        log.warning("the site's GPU-hours are limited as before: %s", error)
+        return before

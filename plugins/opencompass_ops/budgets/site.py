@@ -45,6 +45,10 @@ class Scope:
     day: str
     limit: float
 
+    def counts(self, owner: str, series: str, run_dir: str) -> bool:
+        """Whether the use of such a job counts against it."""
+        return self.name == {RUN: run_dir, USER: owner, SERIES: series, EVERYONE: ""}[self.kind]
+
     def __str__(self) -> str:
         whose = {EVERYONE: "everyone", RUN: "the run"}.get(self.kind, f"{self.kind} {self.name!r}")
         return f"{self.limit / HOUR:g} GPU-hours of {whose}" + (f" on {self.day} (UTC)" if self.day else "")

@@ -13,7 +13,7 @@ from opencompass_ops.budgets.site import RUN, Scope
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import PlannedLimits
-from opencompass_ops.results.rows import UsageRow
+from opencompass_ops.results.rows import MeteredRow, UsageRow
 
 
 @dataclass(eq=False)
@@ -24,6 +24,7 @@ class Watched:
     :param gpus: devices that it holds.
     :param expected: seconds that the shard was planned to take.
     :param before: seconds that earlier submissions of the shard ran since the run's launch.
+    :param first: when the shard first ran, in whichever submission, seconds since 1970; None when it has not.
     :param stop: stops the job; called with the reason.
     :param spans: when it ran: begins and ends, seconds since 1970; the last end is None while it runs. More than one
         where the cluster put it back into its queue.
@@ -41,6 +42,7 @@ class Watched:
     gpus: int
     expected: float
     before: float
+    first: float | None
     stop: Callable[[str], Awaitable[None]]
     spans: list[tuple[float, float | None]] = field(default_factory=list)
     asked: str = ""
@@ -73,8 +75,16 @@ class Watched:
     def use(self, now: float) -> Use:
         """What the shard has used until now."""
         ran = sum(max(end - begin, 0.0) for begin, end in self._ended(now))
-        began = self.spans[0][0] if self.spans else now
-        return Use(self.token, began, self.before + ran, self.gpus, self.expected)
+        begun = [each for each in (self.first, *(begin for begin, _ in self.spans[:1])) if each is not None]
+        return Use(self.token, min(begun, default=now), self.before + ran, self.gpus, self.expected)
+
+    def metered(self, now: float) -> MeteredRow:
+        """What other processes should know of it."""
+        use, limits = self.use(now), self.limits
+        return MeteredRow(
+            token=self.token, owner=limits.user, series=limits.series, run_dir=self.run_dir, gpus=self.gpus,
+            began=use.began, seconds=use.seconds, expected=use.expected, seen_at=now,
+        )  # fmt: skip
 
     def rows(self, now: float) -> list[UsageRow]:
         """What it has used, for the ledger; nothing without GPUs."""

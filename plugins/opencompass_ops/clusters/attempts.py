@@ -35,6 +35,8 @@ class Outcome:
     :param node: where it ran, "" when not known.
     :param done: items of the shard that were done at its end, those of earlier submissions included.
     :param cause: of an OutOfMemory: whose memory, ``host`` or ``device``.
+    :param began_at: when its job began by the job's own account (ISO 8601); "" when that is not known.
+    :param ended_at: when it ended, by its own account; "" for when its end was seen.
     """
 
     token: str
@@ -47,6 +49,8 @@ class Outcome:
     node: str = ""
     done: int = 0
     cause: str = ""
+    began_at: str = ""
+    ended_at: str = ""
 
     @property
     def ok(self) -> bool:
@@ -177,9 +181,10 @@ def verdict(files: Files, token: str) -> Outcome | None:
 
 
 def ran(files: Files, token: str) -> list[tuple[datetime, datetime | None]]:
-    """When the submission ran, as the control side saw it: begins and ends, more than one where Slurm put it back.
+    """When the submission ran: begins and ends, more than one where Slurm put it back.
 
-    The last end is None while it runs, for all that is known.
+    As the control side saw it, but where nobody looked for a while: then the job's own account counts, which the
+    verdict holds. The last end is None while it runs, for all that is known.
     """
     found: list[tuple[datetime, datetime | None]] = []
     for line in _lines(files, token):
@@ -188,10 +193,42 @@ def ran(files: Files, token: str) -> list[tuple[datetime, datetime | None]]:
         time, is_open = datetime.fromisoformat(line["time"]), bool(found) and found[-1][1] is None
         if line.get("state") == JobState.RUNNING.value and not is_open:
             found.append((time, None))
-        elif is_open and ("verdict" in line or line.get("state") == JobState.QUEUED.value):
+        elif is_open and line.get("state") == JobState.QUEUED.value:
             found[-1] = (found[-1][0], time)
         if "verdict" in line:
-            break  # a later one corrects it, and nothing ran in between
+            outcome = Outcome.from_values(line["verdict"])  # a later one corrects it, and nothing ran in between
+            return _until(found, outcome.began_at, outcome.ended_at, time)
+    record = evidence.read_exit(files, token)
+    if record and found and record.finished_at and found[-1][0] <= datetime.fromisoformat(record.finished_at):
+        return _until(found, "", record.finished_at, datetime.now(UTC))  # over, though nobody has concluded it
+    return found
+
+
+def first_ran(files: Files, token: str) -> datetime | None:
+    """When the shard first ran, in whichever of its submissions up to this one; None when it never has."""
+    epochs = (epoch for epoch in _epochs(files, token) if epoch <= _epoch(token))
+    spans = (ran(files, _with_epoch(token, epoch)) for epoch in epochs)
+    return next((each[0][0] for each in spans if each), None)
+
+
+def starts(files: Files, token: str) -> list[str]:
+    """When the submission's job started, by its own account: ISO 8601, oldest first."""
+    try:
+        lines = files.read(layout.starts(token)).splitlines()
+    except FileNotFoundError:
+        return []
+    return [entry["time"] for entry in map(_entry, lines) if entry and "time" in entry]
+
+
+def _until(
+    found: list[tuple[datetime, datetime | None]], began_at: str, ended_at: str, seen: datetime
+) -> list[tuple[datetime, datetime | None]]:
+    """The spans of a job whose end was seen at a time; another host's clock counts within what was seen here only."""
+    if not found and began_at:
+        found = [(min(datetime.fromisoformat(began_at), seen), None)]
+    if found and found[-1][1] is None:
+        told = datetime.fromisoformat(ended_at) if ended_at else seen
+        found[-1] = (found[-1][0], min(max(told, found[-1][0]), seen))
     return found
 
 
@@ -225,13 +262,16 @@ def _lines(files: Files, token: str) -> Iterator[dict[str, Any]]:
         content = files.read(layout.history(token))
     except FileNotFoundError:
         return
-    for line in content.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # torn by a crash; the next observer writes its state again
-        if isinstance(entry, dict):
-            yield entry
+    yield from filter(None, map(_entry, content.splitlines()))
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None for one that was torn by a crash: the next observer writes its state again."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def _append(files: LocalFiles, token: str, line: dict[str, Any]) -> None:

@@ -81,6 +81,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX ix_evaluation_run_id ON evaluation (run_id)",
     ),
     ("ALTER TABLE evaluation ADD COLUMN stops INTEGER NOT NULL DEFAULT 0",),
+    (
+        """CREATE TABLE metered_job (
+            token TEXT PRIMARY KEY, owner TEXT NOT NULL, series TEXT NOT NULL, run_dir TEXT NOT NULL,
+            gpus INTEGER NOT NULL, began DOUBLE PRECISION NOT NULL, seconds DOUBLE PRECISION NOT NULL,
+            expected DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL)""",
+    ),
 )
 
 

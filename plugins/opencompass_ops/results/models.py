@@ -111,6 +111,20 @@ usage = Table(
 )
 """Outlives the run: what was used counts, whatever became of its folder."""
 
+metered_job = Table(
+    "metered_job",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("series", Text, nullable=False),
+    Column("run_dir", Text, nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("began", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("expected", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+"""Jobs that some process sees through now, so that all processes agree which of them are the newest."""
 
 sighting = Table(
     "sighting",

@@ -172,6 +172,29 @@ class UsageRow:
 
 
 @dataclass(frozen=True)
+class MeteredRow:
+    """A job that was let begin and is not over, as the process that sees it through knew it last.
+
+    :param owner: the user on whose account it runs, "" when nobody knows.
+    :param series: the training run whose checkpoint it evaluates, "" for none.
+    :param began: when its shard first ran, seconds since 1970.
+    :param seconds: that the shard has run since the run's launch.
+    :param expected: seconds that it was planned to take, 0 when nobody knows.
+    :param seen_at: when that was, seconds since 1970.
+    """
+
+    token: str
+    owner: str
+    series: str
+    run_dir: str
+    gpus: int
+    began: float
+    seconds: float
+    expected: float
+    seen_at: float
+
+
+@dataclass(frozen=True)
 class PairRows:
     """What one pair of a run brings to the database.
 

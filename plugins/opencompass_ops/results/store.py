@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from opencompass_ops.results.migrations import migrate
 from opencompass_ops.results.rows import (
     CheckpointRow,
     KnownPrediction,
+    MeteredRow,
     PairRows,
     RunRow,
     SampleRow,
@@ -107,11 +108,34 @@ class Store:
         order = (table.c.created_at.desc(), table.c.token, table.c.part)
         return [TimingRow(*row) for row in self._rows(select(table).order_by(*order).limit(limit))]
 
-    def record_usage(self, rows: Sequence[UsageRow]) -> None:
-        """Write what jobs have used until now; a later word on the same job and day takes the place of the first."""
-        if rows:
-            with transaction(self._engine, write=True) as connection:
-                _upsert(connection, models.usage, rows)
+    def record_usage(
+        self, rows: Sequence[UsageRow], alive: Sequence[MeteredRow] = (), over: Collection[str] = ()
+    ) -> None:
+        """Write what jobs have used until now, in place of what was written of them before.
+
+        :param rows: of every day on which each of the jobs has run.
+        :param alive: jobs that are not over.
+        :param over: tokens of jobs that are.
+        """
+        if not (rows or alive or over):
+            return
+        usage, job = models.usage, models.metered_job
+        with transaction(self._engine, write=True) as connection:
+            for some in _chunks(row.token for row in rows):
+                connection.execute(delete(usage).where(usage.c.token.in_(some)))
+            _upsert(connection, usage, rows)
+            for some in _chunks(over):
+                connection.execute(delete(job).where(job.c.token.in_(some)))
+            _upsert(connection, job, alive)
+
+    def metered(self, since: float) -> list[MeteredRow]:
+        """The jobs that any process has seen through lately, oldest first.
+
+        :param since: seconds since 1970.
+        """
+        table = models.metered_job
+        query = select(table).where(table.c.seen_at >= since).order_by(table.c.began, table.c.token)
+        return [MeteredRow(*row) for row in self._rows(query)]
 
     def gpu_seconds(self, **wanted: str) -> float:
         """GPU-seconds that were used.

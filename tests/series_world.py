@@ -67,10 +67,11 @@ class SeriesWorld:
         """In place of reading the suite's config."""
         return codec.digest([self.asks.get(suite, suite), dict(params)])
 
-    def tick(self, end: str | None = "success", **asked: Any) -> list[str]:
+    def tick(self, end: str | None = "success", user: str = "", **asked: Any) -> list[str]:
         """Discover once, and let what begins come to an end; returns what began as ``name#attempt``.
 
         :param end: state of the runs of what began; None for no run at all.
+        :param user: who has it look.
         """
         self.said.clear()
         begun = discover(
@@ -81,6 +82,7 @@ class SeriesWorld:
             self.states.get,
             self.said.append,
             lambda row: self.stops.get(row.run_id, ""),
+            user,
         )
         if end is not None:
             self.states |= {row.run_id: end for row in begun}

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opencompass_ops.budgets.site import Scope
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,12 +28,34 @@ def _budget(arguments: argparse.Namespace) -> int:
     from opencompass_ops.budgets.site import site
     from opencompass_ops.results.store import Store, default_url
 
-    grants = site()
+    grants, (owners, own) = site(), _of_series()
     with Store.open(default_url()) as store:
         if arguments.series:
-            left = ledger.remaining(store, arguments.series, grants=grants)
+            name = arguments.series
+            scopes = grants.scopes(owners.get(name, ""), name, today())
+            left = ledger.remaining(store, (*scopes, *(scope for scope in own if scope.name == name)))
             print("no limit" if left is None else f"{left:.2f}")
             return 0
         since = date.fromisoformat(today()) - timedelta(days=max(arguments.days, 1) - 1)
-        print(table(store, grants, since.isoformat()))
+        print(table(store, grants, since.isoformat(), own))
     return 0
+
+
+def _of_series() -> tuple[dict[str, str], list[Scope]]:
+    """Who owns each series, and the limits that series say of themselves; one that cannot be read is told."""
+    from opencompass_ops.budgets.hours import HOUR
+    from opencompass_ops.budgets.site import SERIES, Scope
+    from opencompass_ops.errors import ConfigError
+    from opencompass_ops.series.config import read_file, series_files
+
+    owners, own = {}, []
+    for name, file in series_files().items():
+        try:
+            series = read_file(file)
+        except ConfigError as error:
+            print(f"{name}: not counted: {error}", file=sys.stderr)
+            continue
+        owners[name] = series.owner
+        if series.limits.gpu_hours is not None:
+            own.append(Scope(SERIES, name, "", series.limits.gpu_hours * HOUR))
+    return owners, own

@@ -94,9 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from opencompass_ops.instance import user_name
     from opencompass_ops.prepare import prepare
-    from opencompass_ops.results.store import default_url
 
     params = from_arguments(arguments)
     messages = params.pop("dump_only_message_path", None)
@@ -104,7 +102,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from opencompass_ops.rendering import write_messages
 
         return write_messages(Path(messages), params, say=_say)
-    prepared = prepare(params, database_url=default_url(), say=print, user=user_name())
+    prepared = prepare(params, say=print, **_bound(params))
     print(prepared.text)
     if prepared.dry_run:
         return 0
@@ -112,16 +110,23 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from opencompass_ops.instance import user_name
     from opencompass_ops.prepare import prepare
-    from opencompass_ops.results.store import default_url
 
     say = (lambda line: print(line, file=sys.stderr)) if arguments.json else print
-    prepared = prepare(
-        from_arguments(arguments) | {"dry_run": True}, database_url=default_url(), say=say, user=user_name()
-    )
+    params = from_arguments(arguments) | {"dry_run": True}
+    prepared = prepare(params, say=say, **_bound(params))
     print(codec.dumps(prepared.plan) if arguments.json else prepared.text)
     return 0
+
+
+def _bound(params: dict[str, Any]) -> dict[str, Any]:
+    """On whose account a run goes, and what its series may use."""
+    from opencompass_ops.instance import user_name
+    from opencompass_ops.results.store import default_url
+    from opencompass_ops.series.terms import terms
+
+    bound = terms(default_url(), str(params.get("series") or ""), user_name())
+    return {"database_url": default_url(), "user": bound.user, "series_gpu_hours": bound.series_gpu_hours}
 
 
 def _attach(arguments: argparse.Namespace) -> int:

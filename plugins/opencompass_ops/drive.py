@@ -83,10 +83,10 @@ async def _metered(job: Job, on_status: OnStatus | None, meter: Meter) -> Outcom
     """See it through while it is within its limits."""
     watched = _watched(job)
     async with meter.watching(watched):
-        refused = "" if watched.is_admitted else await meter.refusal(watched)
+        refused = None if watched.is_admitted else await meter.refusal(watched)
         if refused:
             tell(watched, refused, was_running=False)
-            reason = f"{NOT_BEGUN}{refused}"
+            reason = f"{NOT_BEGUN}{refused.limit}"
             outcome = Outcome(job.token, job.epoch, JobState.CANCELLED, reason, "LimitReached", retryable=False)
             attempts.conclude(job.files, outcome)
             return attempts.verdict(job.files, job.token) or outcome

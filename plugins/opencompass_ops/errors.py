@@ -39,6 +39,17 @@ class PlanError(InputError):
     """The request cannot become a plan."""
 
 
+class HoursSpent(PlanError):
+    """Nothing was begun, because limits on GPU-hours are used up.
+
+    :param granted: a line for each of them that is not the run's own, so that time or somebody else gives more.
+    """
+
+    def __init__(self, message: str, granted: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.granted = granted
+
+
 class JobError(OpsError):
     """A submitted job did not end in evidence of success.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from opencompass_ops.bridging import complete, tables_config
-from opencompass_ops.budgets.hours import seconds, today
+from opencompass_ops.budgets.hours import HOUR, seconds, today
 from opencompass_ops.budgets.ledger import exhausted
-from opencompass_ops.budgets.site import RUN, Scope, site
+from opencompass_ops.budgets.site import GRANTED, Scope, site
+from opencompass_ops.budgets.watched import own_scopes
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.configs.masking import mask, masked_text
 from opencompass_ops.configs.names import mode, prompt_hash
@@ -22,7 +23,7 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL, ShardSpec
-from opencompass_ops.errors import PlanError
+from opencompass_ops.errors import HoursSpent, PlanError
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.judges import with_judges
@@ -85,6 +86,7 @@ def prepare(
     max_map_length: int = 1024,
     user: str = "",
     weights: str = "",
+    series_gpu_hours: float | None = None,
 ) -> Prepared:
     """Check the request, resolve the config, probe data and weights, plan, and write the plan.
 
@@ -99,6 +101,7 @@ def prepare(
     :param max_map_length: most shards of one stage.
     :param user: on whose account the run goes, "" when nobody knows.
     :param weights: identity that the weights must have, "" for any.
+    :param series_gpu_hours: that the run's series may use in all, as it says of itself; None for no limit.
     :raises InputError: one message that names each culprit and the next step.
     """
     params = requested(params)
@@ -122,9 +125,10 @@ def prepare(
     with Store.open(database_url) as store:
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
-        limits = _limits(request, user, str(params.get("series") or ""))
-        scopes = (*_own(limits, reused_dir), *site().scopes(user, limits.series, today()))
-        spent = exhausted(store, scopes)
+        limits = _limits(request, user, str(params.get("series") or ""), series_gpu_hours)
+        # A new run has used nothing of its own limit; of one that goes on, earlier launches may have used it up.
+        own = own_scopes(limits, str(reused_dir or ""))
+        spent = exhausted(store, (*own, *site().scopes(user, limits.series, today())))
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
     if request.mode == "eval":  # refuses what lacks predictions, and a refusal shows no warnings
@@ -134,7 +138,9 @@ def prepare(
     seed = _plan_input(asked, params, report, known, max_map_length)
     seed = replace(seed, costs=costs, begun=begun_ranges(reused_dir), limits=limits)
     if request.dry_run:
-        seed = replace(seed, warnings=(*seed.warnings, *(f"no job with GPUs would begin: {line}" for line in spent)))
+        seed = replace(
+            seed, warnings=(*seed.warnings, *(f"no job with GPUs would begin: {line}" for line in spent.values()))
+        )
     output, folder = _claim(seed, cluster, work_dir, reused_dir, spent, dry_run=request.dry_run)
     if not request.dry_run:
         on_claim(folder)
@@ -162,7 +168,7 @@ def _alive(tokens: Sequence[str]) -> str:
     return f"{len(tokens)} jobs of the run are alive ({shown})"
 
 
-def _limits(request: Request, user: str, series: str) -> PlannedLimits:
+def _limits(request: Request, user: str, series: str, series_gpu_hours: float | None) -> PlannedLimits:
     return PlannedLimits(
         launched=datetime.now().astimezone().isoformat(timespec="seconds"),
         user=user,
@@ -170,14 +176,8 @@ def _limits(request: Request, user: str, series: str) -> PlannedLimits:
         shard_seconds=seconds(request.shard_hours),
         run_seconds=seconds(request.run_hours),
         gpu_seconds=seconds(request.gpu_hours),
+        series_gpu_seconds=None if series_gpu_hours is None else series_gpu_hours * HOUR,
     )
-
-
-def _own(limits: PlannedLimits, reused_dir: Path | None) -> tuple[Scope, ...]:
-    """The run's own limit on GPU-hours, where earlier launches may have used some."""
-    if reused_dir is None or limits.gpu_seconds is None:
-        return ()
-    return (Scope(RUN, str(reused_dir), "", limits.gpu_seconds),)
 
 
 def _data_dir(cluster: ClusterConfig) -> str:
@@ -247,13 +247,13 @@ def _claim(
     cluster: ClusterConfig,
     work_dir: Path,
     reused_dir: Path | None,
-    spent: Sequence[str],
+    spent: Mapping[Scope, str],
     *,
     dry_run: bool,
 ) -> tuple[PlanOutput, Path]:
     """The plan, and the folder that is its own.
 
-    :param spent: limits on GPU-hours that are used up.
+    :param spent: limits on GPU-hours that are used up, and a line for each.
     """
     now = datetime.now().astimezone()
     while True:
@@ -278,13 +278,15 @@ def _refuse_others(report: ProbeReport, weights: str) -> None:
             )
 
 
-def _refuse_spent(plan: Plan, spent: Sequence[str]) -> None:
+def _refuse_spent(plan: Plan, spent: Mapping[Scope, str]) -> None:
     """Begin nothing that would be stopped at once; what needs no GPU may go on."""
     if spent and any(shard.num_gpus for shard in plan.all_shards):
-        raise PlanError(
-            "Nothing was started, because GPU-hours are used up:\n- " + "\n- ".join(spent) + "\nWait for the next day "
-            "where the limit is one of a day, or have it raised in budgets.yaml; that of the run is --gpu-hours. Who "
-            "used them: opencompass-ops budget"
+        lines = "\n- ".join(spent.values())
+        raise HoursSpent(
+            f"Nothing was started, because GPU-hours are used up:\n- {lines}\nWait for the next day where the limit is "
+            "one of a day, or have it raised: in budgets.yaml, or as gpu_hours in the series' file; that of the run is "
+            "--gpu-hours. Who used them: opencompass-ops budget",
+            granted=tuple(line for scope, line in spent.items() if scope.kind in GRANTED),
         )
 
 

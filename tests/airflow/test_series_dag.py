@@ -161,10 +161,9 @@ def test_an_attempt_goes_on_in_the_newest_folder_of_those_before_it_that_is_ther
 
 
 def test_a_plan_that_was_refused_says_which_grant_it_was():
-    from opencompass_ops.notifications.runs import PROBLEM_KEY
+    from opencompass_ops.notifications.runs import SPENT_KEY
     from opencompass_ops.operators.discover import stopped_by
 
-    problem = "Nothing was started, because GPU-hours are used up:\n- 2 GPU-hours of everyone: 2.0 are used\nWait"
-    left: dict[tuple[str, str], object] = {(_row(1).run_id, PROBLEM_KEY): problem}
+    left: dict[tuple[str, str], object] = {(_row(1).run_id, SPENT_KEY): ["2 GPU-hours of everyone: 2.0 are used"]}
     assert stopped_by(_Pulls(left), "opencompass_eval", _row(1)) == "2 GPU-hours of everyone: 2.0 are used"
     assert stopped_by(_Pulls({}), "opencompass_eval", _row(1)) == ""

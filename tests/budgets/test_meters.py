@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from opencompass_ops.budgets.events import told
 from opencompass_ops.budgets.meter import TICK, Meter
+from opencompass_ops.budgets.policy import Met
+from opencompass_ops.budgets.site import RUN, SERIES
 from opencompass_ops.budgets.watched import Watched
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
@@ -26,6 +29,7 @@ class Fleet:
     folder: Path
     url: str
     limit: float | None = None
+    of_series: float | None = None
     stopped: list[str] = field(default_factory=list)
 
     def job(
@@ -44,7 +48,8 @@ class Fleet:
 
         watched = Watched(
             token=name, shard=name, label=name, run_dir=str(self.folder / run), files=LocalFiles(self.folder / run),
-            limits=PlannedLimits(user=user, gpu_seconds=self.limit), cluster="c", gpus=2, expected=3600.0, before=0.0,
+            limits=PlannedLimits(user=user, series="run7", gpu_seconds=self.limit, series_gpu_seconds=self.of_series),
+            cluster="c", gpus=2, expected=3600.0, before=0.0,
             first=None if first is None else now - first, stop=stop, spans=[(now - began, None)], is_admitted=True,
         )  # fmt: skip
         return watched
@@ -93,6 +98,14 @@ async def test_jobs_of_other_runs_and_processes_count_for_their_user(fleet):
     assert await fleet.see([own], [other, fleet.job("bobs", 5, user="bob")], stops=1) == ["own"]
 
 
+async def test_what_a_series_may_use_holds_for_what_runs_of_it_whoever_pays(fleet):
+    fleet.of_series = 1.5 * 2 * 3600.0
+    own, other = fleet.job("own", 20), fleet.job("other", 40, run="2", user="bob")
+    assert await fleet.see([own], [other], stops=1) == ["own"]
+    (event,) = told(LocalFiles(fleet.folder / "1"))
+    assert (event.kind, event.limit) == (SERIES, "3 GPU-hours of series 'run7'")
+
+
 async def test_grants_that_are_lowered_while_jobs_run_hold_from_the_next_look_on(fleet):
     (fleet.folder / "budgets.yaml").write_text("each_user: {total: 100}")
 
@@ -117,11 +130,11 @@ async def test_nothing_begins_beside_what_another_process_has_begun(fleet):
     async with first.watching(fleet.job("old", 100)):
         await asyncio.sleep(0.5)
         async with second.watching(new):
-            assert await second.refusal(new) == "3 GPU-hours of the run"
+            assert await second.refusal(new) == Met(RUN, "3 GPU-hours of the run")
     late = fleet.job("late", 0)
     late.spans, late.is_admitted = [], False
     async with second.watching(late):
-        assert await second.refusal(late) == "", "the other one is over"
+        assert await second.refusal(late) is None, "the other one is over"
 
 
 async def test_a_process_that_is_gone_for_long_counts_no_more(fleet):

@@ -94,12 +94,12 @@ def test_the_ledger_takes_the_last_word_on_each_job(store):
 def test_what_a_series_has_left_is_the_least_of_its_limits(store):
     grants = Site(everyone=Grant(day=10), each_series=Grant(total=7))
     store.record_usage([used("a", 2), used("b", 5, series="other")])
-    assert ledger.remaining(store, "llm", DAY, grants) == pytest.approx(3)
-    assert ledger.remaining(store, "llm", "2026-02-01", grants) == pytest.approx(5)
-    assert ledger.remaining(store, "llm", DAY, Site()) is None
-    assert ledger.exhausted(store, grants.scopes("", "llm", DAY)) == []
+    assert ledger.remaining(store, grants.scopes("", "llm", DAY)) == pytest.approx(3)
+    assert ledger.remaining(store, grants.scopes("", "llm", "2026-02-01")) == pytest.approx(5)
+    assert ledger.remaining(store, ()) is None
+    assert ledger.exhausted(store, grants.scopes("", "llm", DAY)) == {}
     store.record_usage([used("c", 5, series="other")])
-    assert ledger.exhausted(store, grants.scopes("", "llm", DAY)) == [
+    assert list(ledger.exhausted(store, grants.scopes("", "llm", DAY)).values()) == [
         "10 GPU-hours of everyone on 2026-01-31 (UTC): 12.0 are used"
     ]
 
@@ -120,6 +120,17 @@ def test_the_command_tells_what_a_series_has_left(tmp_path, monkeypatch, capsys)
     (tmp_path / "budgets.yaml").write_text("each_series: {total: 8}")
     assert main(["budget", "--series", "llm"]) == 0
     assert capsys.readouterr().out.splitlines() == ["no GPU was used", "no limit", "8.00"]
+    (tmp_path / "series").mkdir()
+    series = "checkpoints: {at: /ckpt, pattern: 'step-{step}'}\nsuite: nightly@1\nowner: ann\nlimits: {gpu_hours: 7}\n"
+    (tmp_path / "series" / "llm.yaml").write_text(series)
+    (tmp_path / "series" / "torn.yaml").write_text("{")
+    assert main(["budget", "--series", "llm"]) == 0
+    (tmp_path / "budgets.yaml").write_text("each_user: {day: 6}")
+    assert main(["budget", "--series", "llm"]) == 0
+    assert main(["budget"]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["7.00", "6.00", "no GPU was used", "", "7 GPU-hours of series 'llm': 7.00 left"]
+    assert "torn: not counted: " in told.err
 
 
 def test_events_are_summed_up_by_limit_and_torn_lines_are_nothing(tmp_path):

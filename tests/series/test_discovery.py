@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from checkpoint_folders import truncate
 from opencompass_ops.budgets.hours import today
@@ -18,7 +20,9 @@ from opencompass_ops.results.rows import UsageRow
 from opencompass_ops.results.store import Store
 from opencompass_ops.series.discovery import evaluation_params
 from opencompass_ops.series.folder import FolderPlace
-from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED, weights_of
+from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED
+from opencompass_ops.series.listing import status_table
+from opencompass_ops.series.terms import Terms, terms
 from series_world import SeriesWorld
 
 
@@ -60,8 +64,11 @@ def test_the_same_weights_under_another_name_are_no_new_ones(world: SeriesWorld)
     world.write(100, seed=1)
     world.write(200, seed=1)
     assert world.tick() == ["step-100#1"]
-    assert world.sighting(200).reason == "same weights as another checkpoint"
-    assert world.tick() == []
+    for _ in range(3):
+        assert world.sighting(200).reason == "same weights as step-100"
+        assert world.tick() == []
+    table = status_table(world.ledger.sightings("run7").values(), world.evaluations(), 3).splitlines()
+    assert [line.split()[1:3] for line in table[2:]] == [["step-100", "0.0.1"], ["step-200", "twin"]]
 
 
 def test_one_that_is_deleted_before_its_turn_is_listed_so(world: SeriesWorld):
@@ -181,7 +188,7 @@ def test_a_series_begins_nothing_while_the_hours_that_the_site_grants_it_are_use
         store.record_usage(rows)
     world.write(200)
     assert world.tick() == []
-    assert world.sighting(200).reason == "waits: the GPU-hours that the site grants are used up"
+    assert world.sighting(200).reason == f"waits: 2 GPU-hours of series 'run7' on {today()} (UTC): 2.0 are used"
     grants.write_text("each_series: {day: 2}\nseries: {run7: {day: 3}}")
     assert world.tick() == ["step-200#1"]
     grants.write_text("everyone: {day: 4}")
@@ -212,6 +219,79 @@ def test_a_backfill_of_a_named_suite_over_some_steps_ignores_the_limit_per_day(w
     assert world.tick(backfill=True, suite="extra@1", after_step=100) == ["step-200#1", "step-300#1"]
     world.tick()
     assert {row.suite for row in world.evaluations() if row.step == 300} == {"nightly@1", "extra@1"}
+
+
+def test_what_a_look_asks_for_changes_nothing_of_what_the_series_means(world: SeriesWorld):
+    world.limits(every=100)
+    for step in (50, 100, 200):
+        world.write(step)
+    world.tick()
+    assert world.tick(backfill=True, suite="extra@1", after_step=100) == ["step-200#1"]
+    assert [world.sighting(step).state for step in (50, 100, 200)] == [OUTSIDE, READY, READY]
+    assert world.tick(checkpoints=["step-50"]) == ["step-50#1"]
+    assert world.sighting(50).state == OUTSIDE
+    assert world.sighting(50).reason == "step is no multiple of 100"
+
+
+def test_only_what_is_named_is_looked_into(world: SeriesWorld, monkeypatch: pytest.MonkeyPatch):
+    world.limits(every=1000)
+    for step in (1, 2, 3):
+        world.write(step)
+    looked: list[str] = []
+    inspect = FolderPlace.inspect
+
+    async def noted(place: FolderPlace, seen: Any, checksums: str = "") -> Any:
+        looked.extend(one.name for one in seen)
+        return await inspect(place, seen, checksums)
+
+    monkeypatch.setattr(FolderPlace, "inspect", noted)
+    assert world.tick(checkpoints=["step-2"]) == ["step-2#1"]
+    assert looked == ["step-2"]
+
+
+def test_attempts_count_for_the_limit_of_a_day(world: SeriesWorld):
+    world.limits(per_day=3, attempts=3)
+    world.write(100)
+    assert world.tick("failed") == ["step-100#1"]
+    assert world.tick("failed") == ["step-100#2"]
+    assert world.tick("failed") == ["step-100#3"]
+    world.write(200)
+    assert world.tick() == []
+    assert world.sighting(200).reason == "waits: 3 of 3 evaluations of the last 24 h are begun"
+
+
+def test_what_its_owner_is_granted_holds_for_a_series(
+    world: SeriesWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "budgets.yaml").write_text("users: {ann: {total: 2}}")
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "budgets.yaml"))
+    world.write(100)
+    with Store.open(f"sqlite:///{tmp_path}/results.db") as store:
+        store.record_usage([UsageRow("token", "2026-11-21", "ann", "other", "/runs/1", "local", 8, 7200.0)])
+    world.values["owner"] = "ann"
+    assert world.tick() == []
+    assert world.sighting(100).reason == "waits: 2 GPU-hours of user 'ann': 2.0 are used"
+    world.values.pop("owner")
+    assert world.tick(user="ann") == [], "who had it look, where nobody owns it"
+    world.values["owner"] = "bob"
+    assert world.tick(user="ann") == ["step-100#1"]
+
+
+def test_evaluations_go_on_the_owners_account_and_keep_to_what_the_series_may_use(
+    world: SeriesWorld, monkeypatch: pytest.MonkeyPatch
+):
+    (world.folder / "series").mkdir()
+    monkeypatch.setenv("OPENCOMPASS_OPS_SERIES", str(world.folder / "series"))
+    world.values |= {"owner": "ann", "limits": {"gpu_hours": 7}}
+    (world.folder / "series" / "run7.yaml").write_text(yaml.safe_dump(world.values))
+    world.write(100)
+    world.tick()
+    (row,) = world.evaluations()
+    url = f"sqlite:///{world.folder}/results.db"
+    assert terms(url, "run7", "bob", row.run_id) == Terms("ann", row.digest, 7.0)
+    assert terms(url, "run7", "bob", "manual__1") == Terms("bob", "", 7.0), "by hand: on theirs"
+    assert terms(url, "run7", "bob") == Terms("bob", "", 7.0)
+    assert terms(url, "unknown", "bob") == terms(url, "", "bob") == Terms("bob")
 
 
 def test_failures_of_a_backfill_have_another_turn_too(world: SeriesWorld):
@@ -320,8 +400,9 @@ def test_one_that_was_overwritten_before_its_plan_is_booked_so_and_the_new_one_b
     old, new = world.evaluations()
     assert (old.state, old.reason) == (FAILED, f"overwritten; run {old.run_id} failed")
     assert (new.state, new.version) == (STARTED, "0.0.2")
-    assert weights_of(f"sqlite:///{world.folder}/results.db", new.run_id) == new.digest
-    assert weights_of(f"sqlite:///{world.folder}/results.db", "manual__1") == ""
+    url = f"sqlite:///{world.folder}/results.db"
+    assert terms(url, "run7", "ann", new.run_id).weights == new.digest
+    assert terms(url, "run7", "ann", "manual__1").weights == ""
 
 
 def test_the_plan_refuses_other_weights_than_those_that_were_found():

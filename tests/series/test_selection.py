@@ -76,8 +76,8 @@ def test_a_reason_names_the_limit():
     assert waiting == dict.fromkeys(("step-2", "step-3"), "waits: 1 of 2 evaluations of the last 24 h are begun")
     _, waiting = select(found, Limits(gpu_hours=5), Spent(gpu_hours=5.04), NOW, 100)
     assert waiting["step-1"] == "waits: 5.0 of 5 GPU-hours are spent"
-    _, waiting = select(found, Limits(), Spent(granted=0.0), NOW, 100)
-    assert waiting["step-1"] == "waits: the GPU-hours that the site grants are used up"
+    _, waiting = select(found, Limits(), Spent(dry="2 GPU-hours of everyone: 2.0 are used"), NOW, 100)
+    assert waiting["step-1"] == "waits: 2 GPU-hours of everyone: 2.0 are used"
 
 
 @given(st.integers(0, 1000), st.integers(1, 50), st.integers(0, 1000), st.integers(0, 1000))

@@ -9,14 +9,14 @@ import pytest
 
 from opencompass_ops import prepare
 from opencompass_ops.budgets.events import BUDGET_EXCEEDED, Event, tell
-from opencompass_ops.budgets.site import EVERYONE, RUN, SERIES, Scope
+from opencompass_ops.budgets.site import CLOCK, EVERYONE, RUN, SERIES, USER, Scope
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.errors import PlanError
+from opencompass_ops.errors import HoursSpent
 from opencompass_ops.series import ledger
 from opencompass_ops.series.discovery import evaluation_params
 from opencompass_ops.series.ledger import STOPPED, SUCCEEDED
 from opencompass_ops.series.listing import status_table
-from opencompass_ops.series.stops import is_grant, refused_for, stopped_by
+from opencompass_ops.series.stops import stopped_by
 from series_world import SeriesWorld
 
 GRANT = Scope(SERIES, "run7", "2026-11-21", 7200.0)
@@ -53,7 +53,7 @@ def test_what_was_stopped_waits_for_the_next_day_unless_it_is_named(world: Serie
     assert world.tick() == []
     assert world.tick() == []
     assert world.evaluations()[0].reason == (
-        "stopped, goes on tomorrow (UTC): 2 GPU-hours of series 'run7' on 2026-11-21 (UTC)"
+        "stopped, goes on tomorrow (UTC) at the earliest: 2 GPU-hours of series 'run7' on 2026-11-21 (UTC)"
     )
     assert world.tick(checkpoints=["step-100"]) == ["step-100#2"]
 
@@ -80,30 +80,23 @@ def test_another_attempt_goes_on_in_the_folder_of_the_one_before(world: SeriesWo
 
 
 @pytest.mark.parametrize(
-    ("limit", "is_one"),
-    [
-        (str(GRANT), True),
-        (str(Scope(EVERYONE, "", "", 3600.0)), True),
-        (str(Scope(RUN, "/runs/1", "", 3600.0)), False),
-        ("6 h of the clock per shard", False),
-    ],
+    ("kind", "is_one"), [(SERIES, True), (USER, True), (EVERYONE, True), (RUN, False), (CLOCK, False), ("", False)]
 )
-def test_only_what_the_site_grants_is_no_fault_of_the_run(limit: str, is_one: bool, tmp_path: Path):
-    assert is_grant(limit) is is_one
-    tell(LocalFiles(tmp_path), Event(BUDGET_EXCEEDED, limit, "infer-1", "a/b", was_running=True))
-    assert stopped_by(str(tmp_path), "2026-01-01") == (limit if is_one else "")
+def test_only_limits_that_runs_share_are_no_fault_of_the_run(kind: str, is_one: bool, tmp_path: Path):
+    tell(LocalFiles(tmp_path), Event(BUDGET_EXCEEDED, "some limit", "infer-1", "a/b", was_running=True, kind=kind))
+    assert stopped_by(str(tmp_path), "2026-01-01") == ("some limit" if is_one else "")
     assert stopped_by(str(tmp_path), "2999-01-01") == "", "an earlier attempt's do not count"
 
 
-def test_a_plan_that_is_refused_for_spent_hours_is_told_by_its_message():
+def test_a_plan_that_is_refused_for_spent_hours_says_which_are_shared():
     class Shard:
         num_gpus = 1
 
     class Refused:
         all_shards = (Shard(),)
 
-    line = f"{GRANT}: 2.0 are used"
-    with pytest.raises(PlanError) as caught:
-        prepare._refuse_spent(Refused(), [line])  # type: ignore[arg-type]
-    assert refused_for(str(caught.value)) == line
-    assert refused_for("config: there is none") == ""
+    own = Scope(RUN, "/runs/1", "", 3600.0)
+    with pytest.raises(HoursSpent) as caught:
+        prepare._refuse_spent(Refused(), {own: "its own", GRANT: "a grant"})  # type: ignore[arg-type]
+    assert caught.value.granted == ("a grant",)
+    prepare._refuse_spent(Refused(), {})  # type: ignore[arg-type]

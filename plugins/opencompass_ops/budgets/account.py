@@ -28,10 +28,11 @@ def limits_met(files: LocalFiles, plan: Plan, database_url: str) -> list[str]:
     return lines + met
 
 
-def table(store: Store, grants: Site, since: str) -> str:
-    """GPU-hours by day, user and series, and what is left of what is granted today.
+def table(store: Store, grants: Site, since: str, own: Sequence[Scope] = ()) -> str:
+    """GPU-hours by day, user and series, and what is left of each limit today.
 
     :param since: the first day of UTC.
+    :param own: limits that series say of themselves.
     """
     rows = [
         (day, owner or "-", series or "-", f"{seconds / HOUR:.2f}")
@@ -44,6 +45,7 @@ def table(store: Store, grants: Site, since: str) -> str:
         for owner, series in [("", ""), *sorted(names)]
         for scope in grants.scopes("" if owner == "-" else owner, "" if series == "-" else series, today())
     )
+    scopes |= dict.fromkeys(own)
     left = [f"{scope}: {(scope.limit - ledger.spent(store, scope)) / HOUR:.2f} left" for scope in scopes]
     return "\n".join([*lines, *([""] if left else []), *left])
 

@@ -21,6 +21,7 @@ class Event:
     :param label: what people read for it.
     :param was_running: whether its job ran; else it was not begun.
     :param time: ISO 8601, UTC.
+    :param kind: of the limit: ``clock``, ``run``, ``user``, ``series``, ``everyone``; "" in lines of an older release.
     """
 
     event: str
@@ -29,6 +30,7 @@ class Event:
     label: str
     was_running: bool
     time: str = ""
+    kind: str = ""
 
 
 def tell(files: LocalFiles, event: Event) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from opencompass_ops.budgets import site as sites
-from opencompass_ops.budgets.hours import HOUR, today
+from opencompass_ops.budgets.hours import HOUR
 from opencompass_ops.budgets.policy import Use
-from opencompass_ops.budgets.site import Scope, Site
+from opencompass_ops.budgets.site import Scope
 from opencompass_ops.results.store import Store
 
 _COLUMNS = {sites.RUN: "run_dir", sites.USER: "owner", sites.SERIES: "series"}
@@ -60,18 +60,14 @@ def gpu_hours(store: Store, series: str, day: str | None = None) -> float:
     return store.gpu_seconds(series=series, **({"day": day} if day else {})) / HOUR
 
 
-def remaining(store: Store, series: str, day: str | None = None, grants: Site | None = None) -> float | None:
-    """GPU-hours that the site's grants still leave a series, those of everyone included; None without a limit.
-
-    :param day: of UTC, None for today.
-    :param grants: of the site, None to read them.
-    :raises ConfigError: the site's file is wrong.
-    """
-    scopes = (grants or sites.site()).scopes("", series, day or today())
+def remaining(store: Store, scopes: Iterable[Scope]) -> float | None:
+    """GPU-hours that the least of some limits leaves; None without any."""
     return min(((scope.limit - spent(store, scope)) / HOUR for scope in scopes), default=None)
 
 
-def exhausted(store: Store, scopes: Sequence[Scope]) -> list[str]:
+def exhausted(store: Store, scopes: Sequence[Scope]) -> dict[Scope, str]:
     """A line for each limit that is used up."""
-    used = [(scope, spent(store, scope)) for scope in scopes]
-    return [f"{scope}: {seconds / HOUR:.1f} are used" for scope, seconds in used if seconds >= scope.limit]
+    used = {scope: spent(store, scope) for scope in scopes}
+    return {
+        scope: f"{scope}: {seconds / HOUR:.1f} are used" for scope, seconds in used.items() if seconds >= scope.limit
+    }

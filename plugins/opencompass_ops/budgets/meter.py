@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from opencompass_ops.budgets import events, hours, ledger, policy
 from opencompass_ops.budgets.ledger import Standing
-from opencompass_ops.budgets.site import Scope, Site, site
+from opencompass_ops.budgets.policy import Met
+from opencompass_ops.budgets.site import CLOCK, Scope, Site, site
 from opencompass_ops.budgets.watched import Watched
 from opencompass_ops.clusters.judgement import STOPPED_BY_LIMIT
 from opencompass_ops.errors import ConfigError, OpsError
@@ -71,24 +72,25 @@ class Meter:
                 self._task = None
                 await self._look(at_most_old=0.0)
 
-    async def refusal(self, watched: Watched) -> str:
-        """The limit for which a job is not to be submitted; "" when it may be."""
+    async def refusal(self, watched: Watched) -> Met | None:
+        """The limit for which a job is not to be submitted; None when it may be."""
         now = time.time()
         use = watched.use(now)
         met = watched.clock.over(use, watched.launched, now)
         if met:
             return _clock(watched, met)
         if not watched.gpus:
-            return ""
+            watched.is_admitted = True
+            return None
         scopes = self._scopes(watched)
         await self._look(at_most_old=self._tick if all(scope in self._standing for scope in scopes) else 0.0)
         for scope in scopes:
             stands = self._standing.get(scope, Standing(scope.limit))
             begun = [other.use(now) for other in self._of(scope) if other.is_admitted and other is not watched]
             if not policy.may_begin(use, [*begun, *stands.others], stands.left, self._tick):
-                return str(scope)
+                return Met(scope.kind, str(scope))
         watched.is_admitted = True
-        return ""
+        return None
 
     async def _run(self) -> None:
         while True:
@@ -103,24 +105,25 @@ class Meter:
         found = ((job, job.clock.over(job.use(now), job.launched, now)) for job in newest_first)
         return [(job, met) for job, met in found if met]
 
-    def _overdrawn(self, now: float) -> list[tuple[Watched, str]]:
-        stopped: dict[str, tuple[Watched, str]] = {}
+    def _overdrawn(self, now: float) -> list[tuple[Watched, Met]]:
+        stopped: dict[str, tuple[Watched, Met]] = {}
         for scope, stands in self._standing.items():
             running = {job.token: job for job in self._of(scope) if job.is_running and not job.asked}
             uses = [*(job.use(now) for job in running.values()), *stands.others]
             names = policy.newest_first(uses, stands.left, self._tick)
-            stopped |= {name: (running[name], str(scope)) for name in names if name in running and name not in stopped}
+            met = Met(scope.kind, str(scope))
+            stopped |= {name: (running[name], met) for name in names if name in running and name not in stopped}
         return list(stopped.values())
 
-    async def _stop(self, jobs: Iterable[tuple[Watched, str]]) -> None:
-        for job, limit in jobs:
+    async def _stop(self, jobs: Iterable[tuple[Watched, Met]]) -> None:
+        for job, met in jobs:
             if job.asked:
                 continue
-            job.asked = limit
-            log.warning("%s (%s): %s%s", job.token, job.label, STOPPED_BY_LIMIT, limit)
-            tell(job, limit, was_running=job.is_running)
+            job.asked = met.limit
+            log.warning("%s (%s): %s%s", job.token, job.label, STOPPED_BY_LIMIT, met.limit)
+            tell(job, met, was_running=job.is_running)
             try:
-                await job.stop(STOPPED_BY_LIMIT + limit)
+                await job.stop(STOPPED_BY_LIMIT + met.limit)
             except OpsError as error:
                 job.asked = ""  # not known to be stopped: asked again at the next tick
                 log.warning("%s: not known to be stopped: %s", job.token, error)
@@ -156,7 +159,8 @@ class Meter:
     def _scopes(self, job: Watched) -> tuple[Scope, ...]:
         if not job.gpus:
             return ()
-        return (*job.own_scopes(), *self._site.scopes(job.limits.user, job.limits.series, hours.today()))
+        granted = self._site.scopes(job.limits.user, job.limits.series, hours.today())
+        return tuple(dict.fromkeys((*job.own_scopes(), *granted)))
 
     def _of(self, scope: Scope) -> list[Watched]:
         """The jobs whose use counts against a limit."""
@@ -194,14 +198,15 @@ def meter_for(url: str | None) -> Meter:
     return known
 
 
-def tell(job: Watched, limit: str, *, was_running: bool) -> None:
+def tell(job: Watched, met: Met, *, was_running: bool) -> None:
     """Leave an event in the run directory."""
-    events.tell(job.files, events.Event(events.BUDGET_EXCEEDED, limit, job.shard, job.label, was_running))
+    event = events.Event(events.BUDGET_EXCEEDED, met.limit, job.shard, job.label, was_running, kind=met.kind)
+    events.tell(job.files, event)
 
 
-def _clock(job: Watched, met: str) -> str:
-    limit = job.clock.shard if met == "shard" else job.clock.run
-    return f"{hours.shown(limit or 0.0)} of the clock per {met}"
+def _clock(job: Watched, whose: str) -> Met:
+    limit = job.clock.shard if whose == "shard" else job.clock.run
+    return Met(CLOCK, f"{hours.shown(limit or 0.0)} of the clock per {whose}")
 
 
 def _booked(url: str, booking: _Booking, since: float) -> dict[Scope, Standing]:

@@ -55,6 +55,18 @@ class Clock:
         return "run" if self.run is not None and now - launched >= self.run else ""
 
 
+@dataclass(frozen=True)
+class Met:
+    """A limit that was met.
+
+    :param kind: whose it is, see :mod:`opencompass_ops.budgets.site`.
+    :param limit: in words.
+    """
+
+    kind: str
+    limit: str
+
+
 def newest_first(uses: Sequence[Use], left: float, tick: float) -> tuple[str, ...]:
     """The shards that have to stop, newest first, for the others to end within what is left.
 

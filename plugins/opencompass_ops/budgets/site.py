@@ -28,6 +28,10 @@ ENVIRONMENT = "OPENCOMPASS_OPS_BUDGETS"
 FILE = "budgets.yaml"
 
 RUN, USER, SERIES, EVERYONE = "run", "user", "series", "everyone"
+CLOCK = "clock"
+"""A limit on time, which is nobody's in particular."""
+GRANTED = (USER, SERIES, EVERYONE)
+"""Kinds of limits that a run shares with others: the next day, or whoever grants, may give more."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from opencompass_ops.budgets.hours import by_day
 from opencompass_ops.budgets.policy import Clock, Use
-from opencompass_ops.budgets.site import RUN, Scope
+from opencompass_ops.budgets.site import RUN, SERIES, Scope
 from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import PlannedLimits
@@ -106,6 +106,11 @@ class Watched:
         return [(begin, now if end is None else end) for begin, end in self.spans]
 
     def own_scopes(self) -> tuple[Scope, ...]:
-        """The run's own limit on GPU-hours."""
-        limit = self.limits.gpu_seconds
-        return () if limit is None else (Scope(RUN, self.run_dir, "", limit),)
+        """The limits on GPU-hours that its run and its series say of themselves."""
+        return own_scopes(self.limits, self.run_dir)
+
+
+def own_scopes(limits: PlannedLimits, run_dir: str) -> tuple[Scope, ...]:
+    """The limits on GPU-hours that a run and its series say of themselves."""
+    said = ((RUN, run_dir, limits.gpu_seconds), (SERIES, limits.series, limits.series_gpu_seconds))
+    return tuple(Scope(kind, name, "", limit) for kind, name, limit in said if limit is not None)

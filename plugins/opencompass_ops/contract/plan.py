@@ -118,6 +118,7 @@ class PlannedLimits:
     :param shard_seconds: that one shard may run, all of its jobs added up; None for no limit.
     :param run_seconds: from the launch to the end of its last job; None for no limit.
     :param gpu_seconds: of all its jobs; None for no limit.
+    :param series_gpu_seconds: of all jobs of its series, as the series says of itself; None for no limit.
     """
 
     launched: str = ""
@@ -126,6 +127,7 @@ class PlannedLimits:
     shard_seconds: float | None = None
     run_seconds: float | None = None
     gpu_seconds: float | None = None
+    series_gpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)

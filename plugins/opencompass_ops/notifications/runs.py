@@ -25,6 +25,8 @@ Say = Callable[[str], None]
 
 PROBLEM_KEY = "problem"
 """XCom of a task that plans, looks for checkpoints or begins an evaluation: why it failed."""
+SPENT_KEY = "spent"
+"""XCom of a task that plans: limits on GPU-hours for which it refused, a run's own aside."""
 TOLD_KEY = "told"
 """XCom and state of the task that notifies: what was told of a run that has no folder."""
 SUCCESS = "success"
@@ -36,8 +38,11 @@ _PROBLEM_CHARACTERS = 2000
 def leave_problem(context: Context, error: Exception) -> None:
     """For whoever tells that the task has failed; secrets are masked."""
     from opencompass_ops.configs.masking import mask
+    from opencompass_ops.errors import HoursSpent
 
     context["ti"].xcom_push(key=PROBLEM_KEY, value=str(mask(str(error)))[:_PROBLEM_CHARACTERS])
+    if isinstance(error, HoursSpent):
+        context["ti"].xcom_push(key=SPENT_KEY, value=list(error.granted))
 
 
 @dataclass(frozen=True)

@@ -45,15 +45,15 @@ def run_folder(ti: Any, dag_id: str, run_id: str) -> str:
 
 
 def stopped_by(ti: Any, dag_id: str, row: Evaluation) -> str:
-    """The site's limit on GPU-hours that ended an evaluation's run; "" where there was none."""
-    from opencompass_ops.notifications.runs import PROBLEM_KEY
+    """The shared limit on GPU-hours that ended an evaluation's run; "" where there was none."""
+    from opencompass_ops.notifications.runs import SPENT_KEY
     from opencompass_ops.series import stops
 
     folder = run_folder(ti, dag_id, row.run_id)
     if folder:
         return stops.stopped_by(folder, row.begun_at)
-    problem = ti.xcom_pull(task_ids=PLAN, dag_id=dag_id, run_id=row.run_id, key=PROBLEM_KEY, map_indexes=-1)
-    return stops.refused_for(str(problem or ""))
+    spent = ti.xcom_pull(task_ids=PLAN, dag_id=dag_id, run_id=row.run_id, key=SPENT_KEY, map_indexes=-1)
+    return str(next(iter(spent or ()), ""))
 
 
 def earlier_folder(ti: Any, dag_id: str, row: Evaluation) -> str:
@@ -112,7 +112,8 @@ class DiscoverOperator(BaseOperator):
         with Ledger.open(results_url()) as ledger:
             place = open_place(series, keys_of)
             state, stopped = partial(run_state, ti, series.dag), partial(stopped_by, ti, series.dag)
-            begun = discover(series, place, ledger, asked, state, self.log.info, stopped)
+            user = str(getattr(context["dag_run"], "triggering_user_name", None) or "")
+            begun = discover(series, place, ledger, asked, state, self.log.info, stopped, user)
         return [{"run_id": row.run_id, "title": f"{row.version} {row.name}"} for row in begun]
 
 

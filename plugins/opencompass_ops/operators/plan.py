@@ -29,21 +29,24 @@ class PlanOperator(BaseOperator):
         from opencompass_ops.hooks.results import results_url
         from opencompass_ops.notifications.runs import leave_problem
         from opencompass_ops.prepare import prepare
-        from opencompass_ops.series.ledger import weights_of
+        from opencompass_ops.series.terms import terms
 
         install()
-        store = context["task_state_store"]
+        store, run, params = context["task_state_store"], context["dag_run"], dict(context["params"])
         claimed = store.get("run_dir", default=None)
+        user = str(getattr(run, "triggering_user_name", None) or "")
         try:
+            bound = terms(results_url(), str(params.get("series") or ""), user, run.run_id)
             prepared = prepare(
-                dict(context["params"]),
+                params,
                 database_url=results_url(),
                 run_dir=Path(str(claimed)) if claimed else None,
                 on_claim=lambda folder: store.set("run_dir", str(folder)),
                 max_map_length=conf.getint("core", "max_map_length"),
                 say=self.log.info,
-                weights=weights_of(results_url(), context["dag_run"].run_id),
-                user=str(getattr(context["dag_run"], "triggering_user_name", None) or ""),
+                user=bound.user,
+                weights=bound.weights,
+                series_gpu_hours=bound.series_gpu_hours,
             )
         except OpsError as error:
             leave_problem(context, error)

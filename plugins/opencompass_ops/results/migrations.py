@@ -86,6 +86,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             token TEXT PRIMARY KEY, owner TEXT NOT NULL, series TEXT NOT NULL, run_dir TEXT NOT NULL,
             gpus INTEGER NOT NULL, began DOUBLE PRECISION NOT NULL, seconds DOUBLE PRECISION NOT NULL,
             expected DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL)""",
+        "ALTER TABLE evaluation ADD COLUMN earlier TEXT NOT NULL DEFAULT ''",
     ),
 )
 

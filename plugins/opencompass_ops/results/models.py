@@ -158,5 +158,6 @@ evaluation = Table(
     Column("begun_at", Text, nullable=False),
     Column("ended_at", Text, nullable=False),
     Column("stops", Integer, nullable=False),
+    Column("earlier", Text, nullable=False),
 )
 """Outlives runs and checkpoints: it says what was evaluated, and under which version."""

@@ -76,6 +76,7 @@ class Series:
 
     :param name: the file's name; the DAG is called ``opencompass_checkpoints_NAME``.
     :param suite: what is evaluated: ``SUITE@VERSION``, or any config.
+    :param owner: user on whose account the evaluations go; "" for who had the series look, if anybody.
     :param cluster: name of a cluster config, "" for what the suite says.
     :param schedule: cron expression; "" for a series that is only triggered.
     :param timezone: in which the cron expression, and times without a zone, are meant.
@@ -91,6 +92,7 @@ class Series:
     checkpoints: PlaceConfig
     suite: str
     title: str = ""
+    owner: str = ""
     cluster: str = ""
     schedule: str = ""
     timezone: str = "UTC"
@@ -323,6 +325,7 @@ def _model(where: str, value: Any) -> dict[str, Any]:
 
 _FIELDS: Mapping[str, v.Parser] = {
     "title": v.text,
+    "owner": v.text,
     "checkpoints": _section(PlaceConfig, _PLACE),
     "suite": _named,
     "cluster": v.text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from opencompass_ops.clusters.shell import run_to_end
@@ -12,6 +13,7 @@ from opencompass_ops.errors import InputError
 from opencompass_ops.series.config import Series
 from opencompass_ops.series.ledger import (
     FAILED,
+    OUTSIDE,
     READY,
     STARTED,
     STOPPED,
@@ -22,9 +24,10 @@ from opencompass_ops.series.ledger import (
     Sighting,
     run_id,
 )
+from opencompass_ops.series.listing import twins
 from opencompass_ops.series.looking import look
 from opencompass_ops.series.places import Place
-from opencompass_ops.series.selection import A_DAY_S, Candidate, Limits, Spent, select
+from opencompass_ops.series.selection import A_DAY_S, Candidate, Limits, Spent, outside, select
 from opencompass_ops.series.suite import suite_fingerprint
 
 MOST = 200
@@ -33,7 +36,7 @@ MOST = 200
 RunState = Callable[[str], str | None]
 """An evaluation's DAG run by its id: ``queued``, ``running``, ``success`` or ``failed``; None where there is none."""
 StoppedBy = Callable[[Evaluation], str]
-"""The site's limit on GPU-hours that ended an evaluation's failed run; "" where it failed by itself."""
+"""The shared limit on GPU-hours that ended an evaluation's failed run; "" where it failed by itself."""
 Say = Callable[[str], None]
 
 
@@ -73,16 +76,20 @@ class Asked:
 
     def of(self, series: Series) -> Series:
         """The series as this tick sees it."""
-        limits = series.limits
-        if self.checkpoints:
-            limits = Limits(newest_first=limits.newest_first, gpu_hours=limits.gpu_hours, at_once=limits.at_once)
-        if self.backfill:
-            limits = replace(limits, per_day=None)
-        if self.after_step is not None:
-            limits = replace(limits, after_step=self.after_step)
-        if self.before_step is not None:
-            limits = replace(limits, before_step=self.before_step)
+        limits = replace(series.limits, per_day=None) if self.checkpoints or self.backfill else series.limits
         return replace(series, suite=self.suite or series.suite, limits=limits)
+
+    def means(self, limits: Limits, name: str, step: int, completed: datetime | None = None) -> bool:
+        """Whether this tick is for a checkpoint, whatever the series means itself.
+
+        :param limits: of the series.
+        :param completed: when its last file was written; None when that is known to be right.
+        """
+        if self.checkpoints:
+            return name in self.checkpoints
+        first = limits.after_step if self.after_step is None else self.after_step
+        last = limits.before_step if self.before_step is None else self.before_step
+        return not outside(step, completed, replace(limits, after_step=first, before_step=last))
 
 
 @dataclass(frozen=True)
@@ -102,11 +109,13 @@ def discover(
     run_state: RunState,
     say: Say,
     stopped_by: StoppedBy = lambda row: "",
+    user: str = "",
 ) -> list[Evaluation]:
     """Look, and begin the evaluations whose turn it is; not for use in an event loop.
 
     :param run_state: of an evaluation's DAG run.
     :param stopped_by: which grant ended a failed run.
+    :param user: who had it look, on whose account evaluations go where the series has no owner.
     :returns: evaluations that have no DAG run yet, in the order in which they are to begin: those begun now, and those
         that somebody began who did not come to make the run.
     :raises InputError: the suite is wrong.
@@ -114,22 +123,24 @@ def discover(
     """
     series = asked.of(series)
     now = datetime.now(UTC)
-    sightings = run_to_end(look(series, place, ledger.sightings(series.name), now))
+    limits = series.limits
+    sightings = run_to_end(look(series, place, ledger.sightings(series.name), now, partial(asked.means, limits)))
     known = ledger.evaluations(series.name)
     fingerprints = _fingerprints(series, known, say)
     states = {one.run_id: _state(one, run_state) for one in known if one.state != SUCCEEDED}
     stops = {one.run_id: stopped_by(one) for one in known if _has_failed(one, states)}
-    used, granted = ledger.gpu_hours(series.name)
+    used, dry = ledger.gpu_hours(series.name), ledger.spent_grant(series.name, series.owner or user)
     with ledger.exclusive(series.name) as book:
         now_there = {one.name: one.digest for one in sightings}
         rows = [_learn(book, row, states, stops, now_there) for row in book.evaluations()]
         turns = list(_turns(series, asked, sightings, rows, fingerprints, now))
-        spent = _spent(rows, now, used, granted)
+        spent = _spent(rows, now, used, dry)
         without_run = [row for row in rows if row.state == STARTED and states.get(row.run_id, "") is None]
         most = max(0, MOST - len(without_run))
         chosen, waiting = select([turn.candidate for turn in turns], series.limits, spent, now.timestamp(), most)
         begun = [_begin(book, turn) for turn in _in_order(chosen, turns)]
-        book.see([replace(one, reason=waiting.get(one.name, one.reason)) for one in sightings])
+        waiting |= twins(sightings, [*rows, *begun])
+        book.see([_as_noted(one, waiting) for one in sightings])
         again = {row.digest for row in rows if _has_attempts(row, series)} & set(now_there.values())
         place.tidy({row.digest for row in (*rows, *begun) if row.state == STARTED} | again)
     place.sweep()  # takes its time, which nobody should wait for
@@ -154,6 +165,13 @@ def evaluation_params(
         "model_overrides": [{name: value for name, value in model.items() if value}],
         **({"reuse": reuse} if reuse else {}),
     }
+
+
+def _as_noted(one: Sighting, waiting: Mapping[str, str]) -> Sighting:
+    """What is to be remembered; of what this tick alone means, that the series does not mean it."""
+    if one.state == READY and one.reason:
+        return replace(one, state=OUTSIDE, digest="")
+    return replace(one, reason=waiting.get(one.name, one.reason))
 
 
 def _fingerprints(series: Series, rows: Iterable[Evaluation], say: Say) -> dict[str, str]:
@@ -202,7 +220,7 @@ def _learn(
             return row
         limit = stops.get(row.run_id, "")
         if limit:
-            return book.end(row, STOPPED, f"stopped, goes on tomorrow (UTC): {limit}")
+            return book.end(row, STOPPED, f"stopped, goes on tomorrow (UTC) at the earliest: {limit}")
         was = "" if now_there.get(row.name) in (None, "", row.digest) else "overwritten; "
         return book.end(row, FAILED, f"{was}run {row.run_id} failed")
     return row if row.state == STARTED else book.end(row, STARTED)
@@ -219,7 +237,7 @@ def _turns(
     """Complete checkpoints that were not evaluated, or whose evaluation failed and may have another turn."""
     wanted = fingerprints[series.suite]
     for one in sightings:
-        if one.state != READY or (asked.checkpoints and one.name not in asked.checkpoints):
+        if one.state != READY or not asked.means(series.limits, one.name, one.step):
             continue
         mine = [row for row in rows if row.digest == one.digest]
         if any(row.state == STARTED for row in mine):
@@ -254,8 +272,8 @@ def _begin(book: Book, turn: _Turn) -> Evaluation:
     return book.begin(digest=one.digest, fingerprint=turn.fingerprint, suite=turn.suite, name=one.name, step=one.step)
 
 
-def _spent(rows: Sequence[Evaluation], now: datetime, used: float, granted: float | None) -> Spent:
-    begun = [datetime.fromisoformat(row.begun_at) for row in rows]
+def _spent(rows: Sequence[Evaluation], now: datetime, used: float, dry: str) -> Spent:
+    begun = [datetime.fromisoformat(moment) for row in rows for moment in row.begun]
     a_day = timedelta(seconds=A_DAY_S)
     over = sum(1 for row in rows if row.state != STARTED)
     return Spent(
@@ -263,7 +281,7 @@ def _spent(rows: Sequence[Evaluation], now: datetime, used: float, granted: floa
         alive=len(rows) - over,
         gpu_hours=used,
         each=used / over if over else None,
-        granted=granted,
+        dry=dry,
     )
 
 

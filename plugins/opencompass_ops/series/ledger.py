@@ -16,6 +16,8 @@ from typing import Self
 from sqlalchemy import Connection, Engine, Table, delete, func, insert, select, text, update
 
 from opencompass_ops.budgets import ledger as budgets
+from opencompass_ops.budgets.hours import today
+from opencompass_ops.budgets.site import site
 from opencompass_ops.contract import codec
 from opencompass_ops.results import models
 from opencompass_ops.results.engine import open_engine, transaction
@@ -24,8 +26,8 @@ from opencompass_ops.results.store import Store, default_url
 from opencompass_ops.results.versions import version
 
 STARTED, SUCCEEDED, FAILED, STOPPED = "started", "succeeded", "failed", "stopped"
-"""States of an evaluation; a failed one has its turn again until its attempts are used up, and one that the site's
-GPU-hours stopped on the next day."""
+"""States of an evaluation; a failed one has its turn again until its attempts are used up, and one that was stopped for
+want of GPU-hours on the next day."""
 
 READY, INCOMPLETE, OUTSIDE, GONE = "ready", "incomplete", "outside", "gone"
 """What a look says of a checkpoint: complete; still being written; not meant by the limits; deleted."""
@@ -62,9 +64,10 @@ class Evaluation:
     :param fingerprint: of what the suite asks.
     :param run_id: of the DAG run that is the last attempt.
     :param attempts: how many were begun.
-    :param stops: how many of them the site's GPU-hours stopped.
+    :param stops: how many of them were stopped for want of GPU-hours.
     :param state: of the last attempt.
     :param begun_at: when the last attempt began.
+    :param earlier: when those before it began, separated by blanks.
     :param ended_at: "" while it is not over.
     """
 
@@ -82,6 +85,12 @@ class Evaluation:
     begun_at: str
     ended_at: str
     stops: int = 0
+    earlier: str = ""
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """When each attempt began, oldest first."""
+        return (*self.earlier.split(), self.begun_at)
 
     @property
     def failures(self) -> int:
@@ -97,17 +106,6 @@ class Evaluation:
 def run_id(series: str, digest: str, fingerprint: str, attempt: int) -> str:
     """The DAG run of one attempt: the same for everybody who comes to begin it."""
     return f"series__{series}__{codec.digest(digest)[:12]}__{fingerprint[:12]}__{attempt}"
-
-
-def weights_of(url: str, run_id: str) -> str:
-    """The weights that a DAG run is to evaluate, told as a plan tells them; "" where it is no series', or its place
-    tells weights in its own way (by the tags of an object store, the commits of a hub).
-
-    :param url: of the results database.
-    """
-    with Ledger.open(url) as ledger:
-        digest = ledger.digest_of(run_id)
-    return digest if digest.startswith(("sha256:", "quick:")) else ""
 
 
 class Ledger:
@@ -159,10 +157,18 @@ class Ledger:
         with transaction(self._engine, write=False) as connection:
             return str(connection.execute(select(c.digest).where(c.run_id == run_id)).scalar() or "")
 
-    def gpu_hours(self, series: str) -> tuple[float, float | None]:
-        """GPU-hours that the series has used, and what the site's grants leave it; None where they limit nothing."""
-        store = Store(self._engine)
-        return budgets.gpu_hours(store, series), budgets.remaining(store, series)
+    def gpu_hours(self, series: str) -> float:
+        """GPU-hours that the series has used."""
+        return budgets.gpu_hours(Store(self._engine), series)
+
+    def spent_grant(self, series: str, user: str) -> str:
+        """What the site grants and is used up; "" where nothing is.
+
+        :param user: on whose account the series' evaluations go, "" when nobody knows.
+        :raises ConfigError: the site's file is wrong.
+        """
+        scopes = site().scopes(user, series, today())
+        return next(iter(budgets.exhausted(Store(self._engine), scopes).values()), "")
 
     @contextmanager
     def exclusive(self, series: str) -> Iterator[Book]:
@@ -214,6 +220,7 @@ class Book:
             begun_at=_now(),
             ended_at="",
             stops=earlier.stops if earlier else 0,
+            earlier=" ".join(earlier.begun) if earlier else "",
         )
         self._write(begun, is_new=earlier is None)
         return begun

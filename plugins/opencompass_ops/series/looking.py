@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from opencompass_ops.contract.checkpoints import SeenCheckpoint
 from opencompass_ops.errors import UnsureError
@@ -29,13 +30,30 @@ class _Found:
     since: datetime
 
 
-async def look(series: Series, place: Place, before: Mapping[str, Sighting], now: datetime) -> list[Sighting]:
+class Means(Protocol):
+    """Whether a look is for a checkpoint that its series does not mean."""
+
+    def __call__(self, name: str, step: int, completed: datetime | None) -> bool:
+        """:param completed: when its last file was written; None when that is not known yet."""
+        ...
+
+
+def nothing_else(name: str, step: int, completed: datetime | None) -> bool:
+    """For a look at what the series means."""
+    return False
+
+
+async def look(
+    series: Series, place: Place, before: Mapping[str, Sighting], now: datetime, means: Means = nothing_else
+) -> list[Sighting]:
     """What is there now, by step; checkpoints that are gone included.
 
     Files are looked into and weights identified only where something changed since a look that found them complete.
 
     :param before: what the last look said.
     :param now: of this host's clock, with a time zone.
+    :param means: which checkpoints are meant beside those that the series means; one that is ready has as its reason
+        why the series does not mean it.
     :raises UnsureError: the place cannot be asked, or its folder is not there any more.
     """
     report = await place.listing()
@@ -46,13 +64,13 @@ async def look(series: Series, place: Place, before: Mapping[str, Sighting], now
     fresh: list[_Found] = []
     for one in found:
         reason = outside(one.step, _completed(one.seen), series.limits)
-        if reason:
+        if reason and not means(one.seen.name, one.step, _completed(one.seen)):
             sightings.append(_sighting(series, one, now, OUTSIDE, reason))
         elif one.known and one.known.state == READY:
-            sightings.append(_sighting(series, one, now, READY, "", one.known.digest))
+            sightings.append(_sighting(series, one, now, READY, reason, one.known.digest))
         else:
             fresh.append(one)
-    sightings += await _judge(series, place, fresh, report.now_ms, now)
+    sightings += await _judge(series, place, fresh, report.now_ms, now, means)
     sightings += _gone(before, {one.seen.name for one in found})
     return sorted(sightings, key=lambda one: (one.step, one.name))
 
@@ -72,12 +90,13 @@ def _completed(seen: SeenCheckpoint) -> datetime | None:
 
 
 async def _judge(
-    series: Series, place: Place, fresh: Sequence[_Found], place_now_ms: int, now: datetime
+    series: Series, place: Place, fresh: Sequence[_Found], place_now_ms: int, now: datetime, means: Means
 ) -> list[Sighting]:
     """Look into the files; of what is complete, find out which weights it holds."""
     inspected = await place.inspect([one.seen for one in fresh], series.ready.checksums) if fresh else []
     looked = {seen.name: (seen, inside) for seen, inside in inspected}
-    sightings, complete = [], []
+    sightings: list[Sighting] = []
+    complete: list[tuple[_Found, str]] = []
     for one in fresh:
         if one.seen.name not in looked:
             sightings.append(_sighting(series, one, now, INCOMPLETE, "vanished while it was looked at"))
@@ -87,18 +106,18 @@ async def _judge(
         quiet_ms = max(place_now_ms - newest_change_ms(seen), int((now - one.since).total_seconds() * 1000))
         reasons = not_ready(seen, inside, series.ready, quiet_ms=quiet_ms)
         late = outside(one.step, _completed(seen), series.limits)  # some places tell times only here
-        if late:
+        if late and not means(seen.name, one.step, _completed(seen)):
             sightings.append(_sighting(series, one, now, OUTSIDE, late))
         elif reasons:
             sightings.append(_sighting(series, one, now, INCOMPLETE, "; ".join(reasons)))
         else:
-            complete.append(one)
-    identities = await place.identities([looked[one.seen.name][0] for one in complete]) if complete else {}
+            complete.append((one, late))
+    identities = await place.identities([looked[one.seen.name][0] for one, _ in complete]) if complete else {}
     still = {one.name: one.signature for one in (await place.listing()).checkpoints} if complete else {}
-    for one in complete:
+    for one, late in complete:
         name, digest = one.seen.name, identities.get(one.seen.name, "")
         if digest and still.get(name) == one.seen.signature:
-            sightings.append(_sighting(series, one, now, READY, "", digest))
+            sightings.append(_sighting(series, one, now, READY, late, digest))
         else:
             sightings.append(_sighting(series, one, now, INCOMPLETE, "changed while its weights were read"))
     return sightings

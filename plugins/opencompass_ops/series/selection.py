@@ -59,14 +59,14 @@ class Spent:
     :param alive: how many are not over.
     :param gpu_hours: of all of them.
     :param each: that one of them took on average; None while none is over.
-    :param granted: GPU-hours that the site's grants leave; None where they limit nothing.
+    :param dry: what the site grants and is used up, in words; "" where nothing is.
     """
 
     begun: tuple[float, ...] = ()
     alive: int = 0
     gpu_hours: float = 0.0
     each: float | None = None
-    granted: float | None = None
+    dry: str = ""
 
 
 def outside(step: int, completed: datetime | None, limits: Limits) -> str:
@@ -111,13 +111,13 @@ def select(
     }
     if limits.gpu_hours is not None:
         rooms[_hours(limits.gpu_hours, spent)] = _affordable(limits.gpu_hours - spent.gpu_hours, spent)
-    if spent.granted is not None and spent.granted <= 0:
-        rooms["the GPU-hours that the site grants are used up"] = 0
+    if spent.dry:
+        rooms[spent.dry] = 0
     why, room = min(((why, room) for why, room in rooms.items() if room is not None), key=lambda item: item[1])
     chosen = unique[:room]
     waiting = {one.name: f"waits: {why}" for one in unique[room:]}
-    twins = {one.name: "same weights as another checkpoint" for one in order if first[one.digest] is not one}
-    return chosen, waiting | twins
+    others = ((one, first[one.digest]) for one in order)
+    return chosen, waiting | {one.name: f"same weights as {its.name}" for one, its in others if its is not one}
 
 
 def _affordable(left: float, spent: Spent) -> int | None:

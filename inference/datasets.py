@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from inference.loaders import LOADERS, Row, Splits
-from inference.problems import InputProblem
+from inference.problems import InputProblem, MissingData
 from inference.ranges import select
 from inference.registry import build_kwargs, check_options, section
 from inference.runs import read_runs
-from inference.sources import find_data
+from inference.sources import find_data, how_to_get
 
 OWN_KEYS = ("abbr", "reader_cfg", "infer_cfg", "eval_cfg", "n", "k")
 """Keys of a dataset config that are not the loader's."""
@@ -48,6 +48,9 @@ def load_rows(dataset_cfg: dict[str, Any], data_dir: str) -> Rows:
     abbr = dataset_cfg.get("abbr", "?")
     try:
         return _load(dataset_cfg, data_dir)
+    except MissingData as problem:
+        advice = problem.advice or how_to_get(str(dataset_cfg.get("path")), data_dir)
+        raise MissingData(f"dataset {abbr}: {problem.what}", problem.folder, advice) from problem
     except InputProblem as problem:
         raise InputProblem(f"dataset {abbr}: {problem}") from problem
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Union
 
-from inference.problems import InputProblem
+from inference.problems import InputProblem, MissingData
 from inference.registry import Registry
 
 Row = dict[str, Any]
@@ -30,7 +30,9 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingData(f"{path} cannot be read ({error.strerror})", str(path.parent)) from error
+    except (IsADirectoryError, PermissionError) as error:
         raise InputProblem(f"{path} cannot be read ({error.strerror}); put the data there") from error
     except UnicodeDecodeError as error:
         raise InputProblem(f"{path} is not UTF-8 (byte {error.start}); convert it") from error

@@ -26,8 +26,9 @@ from inference.identity import (
     weights_size,
 )
 from inference.judge import judge_of_environment, leaves_judge_open
+from inference.names import unknown_in_dataset, unknown_in_model
 from inference.native import Gaps, code_runner, gaps, model_gap, model_scoring_gap, unscorable
-from inference.problems import InputProblem, NotNative
+from inference.problems import InputProblem, MissingData, NotNative
 from inference.registry import section
 from inference.remembered_rows import RememberedRows
 from inference.requests import RankingRequest, Request
@@ -63,7 +64,18 @@ def probe(request: ProbeRequest) -> ProbeReport:
         dataset, pairs = _dataset(config, request, RememberedRows(config, request.data_dir, cache_dir), usable)
         datasets.append(dataset)
         requests += pairs
-    return ProbeReport(models=models, datasets=tuple(datasets), requests=tuple(requests), versions=_versions())
+    return ProbeReport(
+        models=models,
+        datasets=tuple(datasets),
+        requests=tuple(requests),
+        versions=_versions(),
+        unknown=tuple(
+            name
+            for configs, unknown in ((request.models, unknown_in_model), (request.datasets, unknown_in_dataset))
+            for config in configs
+            for name in unknown(config)
+        ),
+    )
 
 
 def request_digest(requests: list[Request]) -> str:
@@ -147,7 +159,8 @@ def _dataset(
         return told, pairs
     except Exception as error:  # the process's edge: whatever one dataset's config provokes stands in its entry
         named = _told(error) if isinstance(error, InputProblem) else f"dataset {abbr}: {_told(error)}"
-        return DatasetProbe(abbr=abbr, rows=total, error=named), []
+        folder = error.folder if isinstance(error, MissingData) else ""
+        return DatasetProbe(abbr=abbr, rows=total, error=named, missing=folder), []
 
 
 def _unloaded(model: dict[str, Any], dataset: str, found: Gaps) -> RequestProbe:

@@ -45,6 +45,11 @@ class Registry(Generic[Entry]):
         load_extensions()
         return sorted(self._entries)
 
+    def has(self, name: str) -> bool:
+        """Whether something is registered for a bare or dotted name."""
+        load_extensions()
+        return name.rsplit(".", 1)[-1] in self._entries
+
     def find(self, type_: Any) -> Entry:
         """What is registered for a config's ``type``.
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from inference import memory
-from inference.problems import InputProblem
+from inference.problems import InputProblem, MissingData
 
 ARCHIVES = "http://opencompass.oss-cn-shanghai.aliyuncs.com/datasets/data/"
 """Where OpenCompass's maintainers keep data sets; each archive unpacks to a folder of ``data/``."""
@@ -63,12 +63,12 @@ def find_data(path: Any, data_dir: str) -> Path:
     """
     if not isinstance(path, str) or not path:
         raise InputProblem(f"path {path!r} is no path; name the data's folder, such as './data/gsm8k'")
-    relative = _SOURCES[path].folder if path in _SOURCES else path
+    relative = _relative(path)
     places = [Path(root) / relative for root in _roots(data_dir)]
     found = next((place for place in places if _exists(place)), None)
     if found is None:
         cached = f", nor does {places[1]} of COMPASS_DATA_CACHE" if os.environ.get("COMPASS_DATA_CACHE") else ""
-        raise InputProblem(f"{places[0]} does not exist{cached}; {_way(relative, data_dir)}")
+        raise MissingData(f"{places[0]} does not exist{cached}", str(places[0]), how_to_get(path, data_dir))
     return found
 
 
@@ -82,9 +82,14 @@ def _roots(data_dir: str) -> list[str]:
     return [data_dir, *([cache] if cache else []), str(Path.home() / ".cache/opencompass")]
 
 
-def _way(relative: str, data_dir: str) -> str:
-    wanted = PurePosixPath(relative)
+def how_to_get(path: str, data_dir: str) -> str:
+    """What gets the data of a config's ``path``, to be run where they are missed."""
+    wanted = PurePosixPath(_relative(path))
     near = (source for source in _SOURCES.values() if source.command and wanted.is_relative_to(source.folder))
     source = next(near, None)
     put = "put the data there, or set data_dir to the folder that holds data/"
     return f"get it with: cd {data_dir or '.'} && {source.command}; or {put}" if source else put
+
+
+def _relative(path: str) -> str:
+    return _SOURCES[path].folder if path in _SOURCES else path

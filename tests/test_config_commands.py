@@ -105,22 +105,108 @@ def test_a_wrong_section_hides_neither_the_other_nor_what_is_missing(
     assert f"dataset sums: {world.folder}/data/soms does not exist" in said
 
 
-def test_a_bare_name_that_nobody_defines_is_told_once(
+def test_bare_and_dotted_names_that_nobody_has_are_told_once_each(
     world: SmallWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     package = world.folder / "unpacked" / "opencompass"
     (package / "configs").mkdir(parents=True)
-    (package / "classes.py").write_text("class GenInferencer: ...\nclass HuggingFaceBaseModel: ...\n")
+    (package / "classes.py").write_text(
+        "@ICL_INFERENCERS.register_module()\nclass GenInferencer(Base): ...\n"
+        "@ICL_EVALUATORS.register_module(force=True)\nclass OddEvaluator: ...\nclass LooseEvaluator: ...\n"
+        "@TEXT_POSTPROCESSORS.register_module('first-letter')\ndef first_letter_postprocess(text): ...\n"
+    )
     monkeypatch.setenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR", str(package.parent))
     odd = world.config(name="odd")
     Path(odd).write_text(
         Path(odd).read_text() + "datasets[0]['infer_cfg']['inferencer'] = dict(type='GenInferenzer')\n"
+        "datasets[0]['eval_cfg'] = dict(\n"
+        "    evaluator=dict(type='LooseEvaluator', pred_postprocessor=dict(type='first-leter')),\n"
+        "    pred_postprocessor=dict(type='opencompass.utils.first_letter_postproces'))\n"
+        "datasets.append(dict(datasets[0], abbr='more', path='data/more'))\n"
     )
     assert main(["lint", odd]) == 1
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "GenInferenzer" in line]
-    assert line.endswith(
-        f"error: dataset sums: {package.resolve()} defines no GenInferenzer; did you mean GenInferencer?"
+    here = package.resolve()
+    assert sorted(line.removeprefix(f"{odd}: ") for line in capsys.readouterr().out.splitlines()) == [
+        f"error: 2 datasets (sums, more): eval_cfg.evaluator (LooseEvaluator): {here} registers no evaluator "
+        "LooseEvaluator; it is defined there, so import it, or write its dotted name",
+        "error: 2 datasets (sums, more): eval_cfg.evaluator.pred_postprocessor (first-leter): "
+        f"{here} registers no post-processor first-leter; did you mean first-letter?",
+        f"error: 2 datasets (sums, more): infer_cfg.inferencer (GenInferenzer): {here} registers no inferencer "
+        "GenInferenzer; did you mean GenInferencer?",
+        f"error: dataset more: {world.folder}/data/more does not exist; put the data there, or set data_dir to the "
+        "folder that holds data/",
+        f"error: datasets[0].eval_cfg.pred_postprocessor (opencompass.utils.first_letter_postproces): {here} "
+        "defines no first_letter_postproces; did you mean first_letter_postprocess?",
+    ]
+
+
+def test_every_fault_of_every_section_is_told_in_one_look(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
+    faults = (
+        "models[0].update(batch_sise=2)\n"
+        "models.append(dict(abbr='b', path='/b'))\n"
+        "datasets[0].pop('reader_cfg')\ndatasets[0]['infer_cfg'].pop('retriever')\n"
+        "infer = dict(partitioner=dict(type='SizePartitioner', max_task_size=0), runner=dict(type='LocalRunner', "
+        "max_num_workers=0))\n"
+        "eval = dict(runner=dict(type='LocalRuner', retry=-1))\n"
+        "summarizer = dict(summary_groups=[dict(name='g', subsets=['sums', 'soms'], weights=dict(soms=0)), dict("
+        "subsets=['sums'])])\n"
     )
+    lost = world.config(name="lost")
+    Path(lost).write_text(Path(lost).read_text() + faults)
+    for options in ([], ["--no-files"]):
+        assert main(["lint", *options, lost]) == 1
+        said = capsys.readouterr().out
+        for fault in (
+            "warning: model tiny: 'batch_sise' of HuggingFaceBaseModel is read by nothing; did you mean 'batch_size'?",
+            "error: models[1] (b) has no type",
+            "error: dataset sums has no reader_cfg",
+            "error: dataset sums has no infer_cfg.retriever with a type",
+            "error: infer.partitioner: max_task_size of SizePartitioner is 0",
+            "error: infer.runner.max_num_workers is 0",
+            "error: eval.runner: LocalRuner cannot be obeyed",
+            "error: eval.runner.retry is -1",
+            "error: summary group 'g': weights {'soms': 0} must map subsets to numbers whose sum is not 0",
+            "error: summary group {'subsets': ['sums']} needs 'name' and 'subsets'",
+        ):
+            assert fault in said, fault
+
+
+def test_names_that_a_summarizer_has_alone_draw_warnings(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
+    path = world.config(name="table")
+    Path(path).write_text(
+        Path(path).read_text() + "summarizer = dict(dataset_abbrs=['--- Sums ---', 'sums', 'sumz', ['all', 'a'], 'x'],"
+        " summary_groups=[dict(name='all', subsets=['sums', 'sms']), dict(name='no', subsets=['y', 'z'])])\n"
+    )
+    assert main(["lint", path]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}: warning: summarizer.dataset_abbrs: rows of dashes for sumz (did you mean sums?), x",
+        f"{path}: warning: summary group 'all' gets no value, because 1 of its 2 subsets are none of this config: "
+        "sms (did you mean sums?)",
+        f"{path}: ok (1 models, 1 datasets)",
+    ]
+
+
+def test_data_that_many_datasets_miss_are_told_once_with_their_number_and_what_gets_them(
+    world: SmallWorld, capsys: pytest.CaptureFixture[str]
+):
+    many = (
+        "datasets = [dict(datasets[0], type='MMLUDataset', abbr=f'mmlu_{n}', name=f'n{n}', path='opencompass/mmlu')"
+        " for n in range(5)]\n"
+    )
+    path = world.config(name="many")
+    Path(path).write_text(Path(path).read_text() + many)
+    assert main(["lint", path]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    place = f"{world.folder}/data/mmlu"
+    assert line.startswith(
+        f"{path}: error: 5 datasets (mmlu_0, mmlu_1, mmlu_2 and 2 more): {place} does not exist; get it with: cd "
+    )
+    assert "mmlu.zip" in line
+    (world.folder / "data" / "mmlu" / "dev").mkdir(parents=True)
+    assert main(["run", path]) == 2
+    said = capsys.readouterr().err
+    assert said.count("mmlu.zip -d data") == 1
+    assert f"5 datasets (mmlu_0, mmlu_1, mmlu_2 and 2 more): {place}/dev/n0_dev.csv cannot be read" in said
 
 
 def test_lint_looks_at_clusters_and_needs_a_name_that_is_known(world: SmallWorld, capsys: pytest.CaptureFixture[str]):

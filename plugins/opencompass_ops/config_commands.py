@@ -117,7 +117,7 @@ def _check_name(loaded: LoadedConfig) -> None:
 
 
 def _lint(arguments: argparse.Namespace) -> int:
-    from opencompass_ops.lint import lint
+    from opencompass_ops.lint.looking import lint
     from opencompass_ops.results.store import default_url
 
     params = from_arguments(arguments, _OF_LINT)

@@ -22,13 +22,22 @@ OpsError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class OpsError(Exception):
     """What happened, with which value, and what to do next, in one message."""
 
 
 class InputError(OpsError, ValueError):
-    """The request is wrong; nothing was started."""
+    """The request is wrong; nothing was started.
+
+    :param culprits: one whole message for each thing that is wrong, where there are several.
+    """
+
+    def __init__(self, message: str, culprits: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.culprits = tuple(culprits) or (message,)
 
 
 class ConfigError(InputError):

@@ -349,7 +349,7 @@ def test_every_unusable_model_and_dataset_is_named_in_one_message():
 
 
 def test_what_the_probe_is_silent_about_is_not_usable():
-    with pytest.raises(PlanError, match=r"model m: the probe did not report(.|\n)*dataset gen: the probe did not"):
+    with pytest.raises(PlanError, match=r"model m: the probe did not(.|\n)*2 datasets \(gen, ppl\): the probe did"):
         make_plan(dataclasses.replace(case(), probe=ProbeReport()))
 
 

@@ -190,3 +190,38 @@ def test_a_section_that_cannot_be_obeyed_is_refused_by_name(section: dict[str, A
 
 def test_a_section_that_cannot_be_obeyed_is_no_matter_when_it_is_replaced():
     assert infer_stage({"runner": {"type": "VOLCRunner"}}, request(cluster="local")).cluster == "local"
+
+
+def test_every_culprit_of_a_section_is_told_in_one_refusal():
+    section = {
+        "partitioner": {"type": "SizePartitioner", "max_task_size": 0, "gen_task_coeff": 2, "strategy": "best"},
+        "runner": {
+            "type": "LocalRuner",
+            "max_num_workers": 0,
+            "retry": "twice",
+            "task": {"type": "OpenICLEvalTaks"},
+            "aliyun_cfg": "~/.aliyun.cfg",
+        },
+    }
+    with pytest.raises(ConfigError) as refused:
+        infer_stage(section, request())
+    assert [culprit.split(";")[0].split(". ")[0] for culprit in refused.value.culprits] == [
+        "infer.runner: LocalRuner cannot be obeyed",
+        "infer.runner.max_num_workers is 0",
+        "infer.runner.retry is 'twice'",
+        "infer.partitioner: SizePartitioner has no argument gen_task_coeff",
+        "infer.partitioner: max_task_size of SizePartitioner is 0",
+        "infer.partitioner: strategy of SizePartitioner is 'best'",
+        "infer.runner.task: OpenICLEvalTaks cannot be obeyed",
+        "infer.runner.aliyun_cfg is '~/.aliyun.cfg', not a dict",
+    ]
+    assert all(culprit in str(refused.value) for culprit in refused.value.culprits)
+
+
+def test_every_key_that_a_runner_does_not_have_is_told():
+    with pytest.raises(ConfigError) as refused:
+        infer_stage({"runner": {"type": "SlurmRunner", "partion": "p", "quota": "auto"}}, request())
+    assert [culprit.partition(";")[0] for culprit in refused.value.culprits] == [
+        "infer.runner: unknown key 'partion'",
+        "infer.runner: unknown key 'quota'",
+    ]

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs.custom import is_custom
-from opencompass_ops.configs.defined import defines, unknown_name
+from opencompass_ops.configs.defined import OF_OPENCOMPASS, defines, unknown_name
+from opencompass_ops.configs.keys import unread_in_dataset, unread_in_model
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.masking import mask
 from opencompass_ops.configs.resolve import Entry, resolve, unique
+from opencompass_ops.culprits import together
 from opencompass_ops.errors import ConfigError
 
 _LISTED = re.compile(r"(?:^|_)datasets$")
@@ -20,7 +22,9 @@ _USED = frozenset({"models", "judge_models", "summarizer", "infer", "eval", "lar
 """Keys that a run reads besides the datasets; the others are helpers of the config."""
 
 _ASKING = ("GenInferencer", "PPLInferencer", "LLInferencer", "CLPInferencer")
-_OF_OPENCOMPASS = re.compile(r"opencompass(\.\w+)+")
+_DEAD = "model_postprocessor"
+"""A key that OpenCompass reads no more; configs of its library name classes there that it has no more either."""
+
 _STAND_IN_MODEL: Entry = {"type": "M", "abbr": "m", "path": "p"}
 _STAND_IN_DATASET: Entry = {
     "type": "D",
@@ -96,8 +100,9 @@ def findings(loaded: LoadedConfig, library: Path | None) -> list[Finding]:
     return [
         *(Finding(problem) for problem in _resolving(loaded, found)),
         *(finding for dataset in found.datasets for finding in _prompt(dataset)),
-        *(Finding(problem) for problem in _types(loaded.values, package)),
-        *_secrets(loaded.values),
+        *(Finding(problem) for problem in _types(_used(loaded.values), package)),
+        *(Finding(warning, False) for warning in _unread(found, package)),
+        *_secrets(_used(loaded.values)),
         *(Finding(warning, False) for warning in loaded.warnings),
     ]
 
@@ -111,32 +116,16 @@ def _entries(value: Any) -> list[Entry]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _resolving(loaded: LoadedConfig, found: Content) -> Iterator[str]:
-    """What :func:`resolve` refuses: entry by entry, list by list, then all together when each alone is right."""
-    whole = {key: value for key, value in loaded.values.items() if key in ("models", "datasets")}
-    typed = [entry for entry in found.datasets if not is_custom(entry)]
-    alone = {"models": [_STAND_IN_MODEL], "datasets": [_STAND_IN_DATASET]}
-    problems: list[str] = []
-    for key, entries in (("models", whole.get("models", [])), ("datasets", whole.get("datasets", typed))):
-        right = []
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
-            refusals = _refusals(loaded, {**alone, key: [entry]})
-            problems += [refusal.replace(f"{key}[0]", f"{key}[{index}]") for refusal in refusals]
-            right += [] if refusals else [entry]
-        problems += _refusals(loaded, {**alone, key: right}) if right else []
-    yield from problems
-    if not problems:
-        together = {key: value for key, value in (("models", found.models), ("datasets", typed)) if value}
-        others: dict[str, Any] = {} if found.is_evaluation else {"model_dataset_combinations": []}
-        yield from _refusals(loaded, {**loaded.values, **alone, **whole, **together, **others})
-
-
-def _refusals(loaded: LoadedConfig, values: dict[str, Any]) -> list[str]:
+def _resolving(loaded: LoadedConfig, found: Content) -> tuple[str, ...]:
+    """What :func:`resolve` refuses; what a part of an evaluation leaves out has a stand-in."""
+    typed = [entry for entry in found.datasets if not is_custom(entry)] or [_STAND_IN_DATASET]
+    stand_ins = {"models": [_STAND_IN_MODEL], "datasets": typed}
+    others: dict[str, Any] = {} if found.is_evaluation else {"model_dataset_combinations": []}
     try:
-        resolve(replace(loaded, values=values))
+        resolve(replace(loaded, values={**stand_ins, **loaded.values, **others}))
     except ConfigError as error:
-        return [str(error).removeprefix(f"{loaded.path}: ")]
-    return []
+        return error.culprits
+    return ()
 
 
 def _prompt(dataset: Entry) -> Iterator[Finding]:
@@ -152,7 +141,11 @@ def _prompt(dataset: Entry) -> Iterator[Finding]:
         name = "prompt_template" if prompt else "ice_template"
         yield Finding(f"{place}: {name} has no ice_token, so no example finds its place; add ice_token='</E>'")
     columns, shown = _columns(dataset.get("reader_cfg")), str(prompt or examples or {})
-    if columns and not any(f"{{{column}}}" in shown or f"'{column}'" in shown for column in columns):
+    if (
+        columns
+        and _is_plain(prompt or examples)
+        and not any(f"{{{column}}}" in shown or f"'{column}'" in shown for column in columns)
+    ):
         names = ", ".join(columns)
         yield Finding(f"{place}: the prompt shows none of its columns ({names}); write {{{columns[0]}}} into it", False)
 
@@ -162,6 +155,12 @@ def _is_raw(template: Mapping[str, Any]) -> bool:
     return str(template.get("type")).endswith("RawPromptTemplate")
 
 
+def _is_plain(template: Any) -> bool:
+    """Whether the prompt is what the config says; templates of other classes may make it of anything."""
+    kind = template.get("type") if isinstance(template, Mapping) else None
+    return str(kind or "").rpartition(".")[2] in ("", "PromptTemplate", "RawPromptTemplate")
+
+
 def _asks(inferencer: Any) -> bool:
     kind = inferencer.get("type") if isinstance(inferencer, dict) else None
     return isinstance(kind, str) and kind.rsplit(".", 1)[-1] in _ASKING
@@ -169,14 +168,15 @@ def _asks(inferencer: Any) -> bool:
 
 def _columns(reader: Any) -> list[str]:
     columns = reader.get("input_columns", []) if isinstance(reader, dict) else []
-    return columns.split() if isinstance(columns, str) else [column for column in columns if isinstance(column, str)]
+    names = [columns] if isinstance(columns, str) else [column for column in columns if isinstance(column, str)]
+    return [word for name in names for word in re.split(r"[,\s]+", name) if word]  # some say several in one text
 
 
 def _types(values: Mapping[str, Any], package: Path | None) -> Iterator[str]:
     """Classes of OpenCompass that it does not have."""
     places: dict[str, str] = {}
     for place, kind in _typed(values, ""):
-        if _OF_OPENCOMPASS.fullmatch(kind) or (place == "summarizer" and "." not in kind):
+        if OF_OPENCOMPASS.fullmatch(kind) or (place == "summarizer" and "." not in kind):
             places.setdefault(kind, place)
     for kind, place in places.items() if package else ():
         name = kind.rsplit(".", 1)[-1]
@@ -189,14 +189,30 @@ def _typed(value: Any, place: str) -> Iterator[tuple[str, str]]:
         if isinstance(value.get("type"), str):
             yield place, value["type"]
         for key, item in value.items():
-            yield from _typed(item, f"{place}.{key}" if place else str(key))
+            if key != _DEAD:
+                yield from _typed(item, f"{place}.{key}" if place else str(key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _typed(item, f"{place}[{index}]")
 
 
-def _secrets(values: Mapping[str, Any]) -> Iterator[Finding]:
-    used = {key: value for key, value in values.items() if key in _USED or _LISTED.search(key)}
+def _used(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run reads; the rest are helpers of the config."""
+    return {key: value for key, value in values.items() if key in _USED or _LISTED.search(key)}
+
+
+def _unread(found: Content, package: Path | None) -> Iterator[str]:
+    """Keys that nothing reads, one of many models or datasets told once."""
+    of_models = [(name, said) for name, entry in _called(found.models) for said in unread_in_model(entry)]
+    of_sets = [(name, said) for name, entry in _called(found.datasets) for said in unread_in_dataset(entry, package)]
+    yield from (*together(of_models, "model"), *together(of_sets, "dataset"))
+
+
+def _called(entries: list[Entry]) -> list[tuple[str, Entry]]:
+    return [(str(entry.get("abbr") or entry.get("path") or entry.get("type")), entry) for entry in entries]
+
+
+def _secrets(used: Mapping[str, Any]) -> Iterator[Finding]:
     for place in _differing(used, mask(used), ""):
         yield Finding(f"{place} looks like a secret; put it into a connection or the environment", False)
 

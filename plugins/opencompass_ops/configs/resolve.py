@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.names import dataset_abbr, model_abbr
 from opencompass_ops.contract import codec, layout
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
 
 Entry = dict[str, Any]
@@ -51,14 +52,14 @@ class EvalConfig:
 def resolve(loaded: LoadedConfig) -> EvalConfig:
     """Check a loaded config and name its models and datasets.
 
-    :raises ConfigError: the config could not be read, or is no evaluation; the message names the culprit.
+    :raises ConfigError: the config could not be read, or is no evaluation; the message names each culprit.
     """
     if loaded.error:
         raise ConfigError(loaded.error)
     try:
         return _resolve(loaded)
     except ConfigError as error:
-        raise ConfigError(f"{loaded.path}: {error}") from error
+        raise ConfigError(f"{loaded.path}: {error}", error.culprits) from error
 
 
 def fingerprint(loaded: LoadedConfig) -> str:
@@ -67,26 +68,28 @@ def fingerprint(loaded: LoadedConfig) -> str:
 
 
 def _resolve(loaded: LoadedConfig) -> EvalConfig:
-    values = loaded.values
-    models = _named(values, "models", model_abbr)
-    datasets = _named(values | {"datasets": _unique_datasets(values)}, "datasets", dataset_abbr)
-    for dataset in datasets:
-        _check_dataset(dataset)
-    return EvalConfig(
+    values, wrong = loaded.values, Culprits()
+    models = wrong.of(_named, [], values, "models", model_abbr)
+    of_datasets = values | {"datasets": _unique_datasets(values)}
+    datasets = wrong.of(_named, [], of_datasets, "datasets", dataset_abbr)
+    wrong.of(_check_datasets, None, of_datasets["datasets"])
+    are_named = models and datasets
+    config = EvalConfig(
         models=models,
         datasets=datasets,
-        summarizer=_optional_dict(values, "summarizer"),
-        work_dir=_folder(values, "work_dir"),
-        infer=_optional_dict(values, "infer"),
-        eval=_optional_dict(values, "eval"),
-        model_dataset_combinations=_combinations(values, models, datasets),
+        summarizer=wrong.of(_optional_dict, None, values, "summarizer"),
+        work_dir=wrong.of(_folder, None, values, "work_dir"),
+        infer=wrong.of(_optional_dict, None, values, "infer"),
+        eval=wrong.of(_optional_dict, None, values, "eval"),
+        model_dataset_combinations=wrong.of(_combinations, [], values, models, datasets) if are_named else [],
         path=loaded.path,
         fingerprint=fingerprint(loaded),
-        warnings=(*loaded.warnings, *_warnings(values, models, datasets), *_warn_of_address(loaded)),
         lark_bot_url=_lark_bot_url(values),
-        station_path=_folder(values, "station_path"),
+        station_path=wrong.of(_folder, None, values, "station_path"),
         judge_models=tuple(entry for entry in values.get("judge_models") or () if isinstance(entry, dict)),
     )
+    wrong.refuse()
+    return replace(config, warnings=(*loaded.warnings, *_warnings(values, models, datasets), *_warn_of_address(loaded)))
 
 
 def _lark_bot_url(values: Mapping[str, Any]) -> str:
@@ -114,18 +117,23 @@ def _named(values: Mapping[str, Any], key: str, name: Callable[[Mapping[str, Any
     entries = values.get(key)
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"has no {key}; write {key} = [...] with at least one entry")
-    named = []
-    for index, entry in enumerate(entries):
-        place = f"{key}[{index}]"
-        if not isinstance(entry, dict):
-            raise ConfigError(f"{place} is {entry!r:.60}, not a dict; {key} is a flat list, join lists with +")
-        if not isinstance(entry.get("type"), str) or not entry["type"]:
-            raise ConfigError(f"{place} ({entry.get('abbr', 'without abbr')}) has no type; name its class")
-        if "abbr" in entry and not isinstance(entry["abbr"], str):
-            raise ConfigError(f"{place} has the abbr {entry['abbr']!r:.60}; write text")
-        named.append({**entry, "abbr": _safe(name(entry), place)})
-    _refuse_twins([entry["abbr"] for entry in named], key)
-    return named
+    wrong = Culprits()
+    places = [(f"{key}[{index}]", entry) for index, entry in enumerate(entries)]
+    named = [wrong.of(_with_abbr, None, entry, place, key, name) for place, entry in places]
+    known = [entry for entry in named if entry is not None]
+    wrong.of(_refuse_twins, None, [entry["abbr"] for entry in known], key)
+    wrong.refuse()
+    return known
+
+
+def _with_abbr(entry: Any, place: str, key: str, name: Callable[[Mapping[str, Any]], str]) -> Entry:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{place} is {entry!r:.60}, not a dict; {key} is a flat list, join lists with +")
+    if not isinstance(entry.get("type"), str) or not entry["type"]:
+        raise ConfigError(f"{place} ({entry.get('abbr', 'without abbr')}) has no type; name its class")
+    if "abbr" in entry and not isinstance(entry["abbr"], str):
+        raise ConfigError(f"{place} has the abbr {entry['abbr']!r:.60}; write text")
+    return {**entry, "abbr": _safe(name(entry), place)}
 
 
 def _unique_datasets(values: Mapping[str, Any]) -> Any:
@@ -154,19 +162,27 @@ def _refuse_twins(abbrs: list[str], key: str) -> None:
         raise ConfigError(f"{key} share an abbr: {', '.join(twins)}; files are named by it, so give each its own")
 
 
-def _check_dataset(dataset: Entry) -> None:
-    abbr = dataset["abbr"]
+def _check_datasets(entries: Any) -> None:
+    wrong = Culprits()
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(entry, dict):
+            wrong.add(*_lacks(entry, str(entry.get("abbr") or entry.get("path") or f"[{index}]")))
+    wrong.refuse()
+
+
+def _lacks(dataset: Entry, abbr: str) -> Iterator[str]:
+    """What a dataset lacks."""
     for part in _DATASET_PARTS:
         if not isinstance(dataset.get(part), dict):
-            raise ConfigError(f"dataset {abbr} has no {part}; add {part}=dict(...)")
-    for part in _INFER_PARTS:
+            yield f"dataset {abbr} has no {part}; add {part}=dict(...)"
+    for part in _INFER_PARTS if isinstance(dataset.get("infer_cfg"), dict) else ():
         infer = dataset["infer_cfg"].get(part)
         if not isinstance(infer, dict) or not isinstance(infer.get("type"), str):
-            raise ConfigError(f"dataset {abbr} has no infer_cfg.{part} with a type; add {part}=dict(type=...)")
+            yield f"dataset {abbr} has no infer_cfg.{part} with a type; add {part}=dict(type=...)"
     runs, chosen = dataset.get("n", 1), dataset.get("k", 1)
     counts = [runs, *(chosen if isinstance(chosen, list) else [chosen])]
     if not all(isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= runs for count in counts):
-        raise ConfigError(
+        yield (
             f"dataset {abbr} asks for n={runs!r} runs and k={chosen!r} of them: give n a whole number and no k above it"
         )
 
@@ -190,20 +206,24 @@ def _combinations(values: Mapping[str, Any], models: list[Entry], datasets: list
     combinations = values.get("model_dataset_combinations") or []
     if not isinstance(combinations, list):
         raise ConfigError("model_dataset_combinations is no list; write [dict(models=[...], datasets=[...]), ...]")
-    return [_combination(entry, index, known) for index, entry in enumerate(combinations)]
+    wrong = Culprits()
+    found = [_combination(entry, index, known, wrong) for index, entry in enumerate(combinations)]
+    wrong.refuse()
+    return found
 
 
-def _combination(entry: Any, index: int, known: Mapping[str, set[str]]) -> dict[str, list[str]]:
+def _combination(entry: Any, index: int, known: Mapping[str, set[str]], wrong: Culprits) -> dict[str, list[str]]:
     place = f"model_dataset_combinations[{index}]"
     result = {}
     for key, name in (("models", model_abbr), ("datasets", dataset_abbr)):
         listed = entry.get(key) if isinstance(entry, dict) else None
         if not isinstance(listed, list) or not listed:
-            raise ConfigError(f"{place} has no {key}; write dict(models=[...], datasets=[...])")
+            wrong.add(f"{place} has no {key}; write dict(models=[...], datasets=[...])")
+            continue
         abbrs = [name(item) if isinstance(item, dict) else str(item) for item in listed]
         unknown = [abbr for abbr in abbrs if abbr not in known[key]]
         if unknown:
-            raise ConfigError(f"{place} names {', '.join(unknown)}, not among the {key}; add them to {key} too")
+            wrong.add(f"{place} names {', '.join(unknown)}, not among the {key}; add them to {key} too")
         result[key] = abbrs
     return result
 

@@ -75,6 +75,7 @@ class DatasetProbe:
     :param bridge: why only OpenCompass can load it, "" when we can.
     :param unscorable: why neither engine can score it, "" when one can.
     :param runs_code: the evaluator that runs programs which the model wrote, "" when none does.
+    :param missing: the folder that is not there or lacks files, where that is the error; else "".
     """
 
     abbr: str
@@ -85,6 +86,7 @@ class DatasetProbe:
     bridge: str = ""
     unscorable: str = ""
     runs_code: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,33 @@ class RequestProbe:
 
 
 @dataclass(frozen=True)
+class UnknownName:
+    """A class or function that a config names and the native engine does not have; OpenCompass may.
+
+    :param owner: what names it: ``model tiny``, ``dataset sums``.
+    :param place: where it stands there, such as ``eval_cfg.evaluator``; "" for its own type.
+    :param what: what it would be: ``dataset``, ``evaluator``, ``post-processor`` ...
+    :param name: bare or dotted, as the config says it.
+    """
+
+    owner: str
+    place: str
+    what: str
+    name: str
+
+
+@dataclass(frozen=True)
 class ProbeReport:
-    """The answer; every list is complete even when some entries carry an error."""
+    """The answer; every list is complete even when some entries carry an error.
+
+    :param unknown: every name that is not native, of every model and dataset.
+    """
 
     models: tuple[ModelProbe, ...] = ()
     datasets: tuple[DatasetProbe, ...] = ()
     requests: tuple[RequestProbe, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[UnknownName, ...] = ()
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""
@@ -124,5 +146,5 @@ class ProbeReport:
     @classmethod
     def from_json(cls, text: str | bytes) -> ProbeReport:
         """Read a report; raises :class:`codec.SchemaError` when it is damaged or too new."""
-        nested = {"models": ModelProbe, "datasets": DatasetProbe, "requests": RequestProbe}
+        nested = {"models": ModelProbe, "datasets": DatasetProbe, "requests": RequestProbe, "unknown": UnknownName}
         return codec.loads(cls, text, nested=nested)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner, Size
 
@@ -39,19 +40,20 @@ def configured(values: Mapping[str, Any], where: str = "infer.partitioner") -> P
     chosen = _CLASSES[name]
     given = {key: value for key, value in values.items() if key not in _OURS}
     known = [field.name for field in dataclasses.fields(chosen)]
-    unknown = sorted(set(given) - set(known))
+    unknown, wrong = sorted(set(given) - set(known)), Culprits()
     if unknown:
-        raise ConfigError(f"{where}: {name} has no argument {', '.join(unknown)}; it takes {', '.join(known)}")
-    for key, value in given.items():
-        _check(where, name, key, value)
+        wrong.add(f"{where}: {name} has no argument {', '.join(unknown)}; it takes {', '.join(known)}")
+    problems = (_problem(f"{key} of {name}", key, given[key]) for key in given if key in known)
+    wrong.add(*(f"{where}: {problem}" for problem in problems if problem))
+    wrong.refuse()
     return chosen(**given)
 
 
-def _check(where: str, name: str, key: str, value: Any) -> None:
+def _problem(what: str, key: str, value: Any) -> str:
+    """What is wrong with an argument; "" when nothing is."""
     if key == "strategy":
-        if value not in _STRATEGIES:
-            raise ConfigError(f"{where}: strategy of {name} is {value!r}; write {' or '.join(_STRATEGIES)}")
-        return
+        return "" if value in _STRATEGIES else f"{what} is {value!r}; write {' or '.join(_STRATEGIES)}"
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if not (whole and value >= _COUNTS[key]) and not (value is None and key in _OPTIONAL):
-        raise ConfigError(f"{where}: {key} of {name} is {value!r}; write a whole number of at least {_COUNTS[key]}")
+    if (whole and value >= _COUNTS[key]) or (value is None and key in _OPTIONAL):
+        return ""
+    return f"{what} is {value!r}; write a whole number of at least {_COUNTS[key]}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning import judging
 from opencompass_ops.planning.choice import configured
@@ -145,32 +146,42 @@ def _replaced(stage: str, section: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
-    runner = _table(f"{stage}.runner", section.get("runner") or {})
-    kind = _kind(stage, runner)
-    _check_keys(f"{stage}.runner", runner, _EVERY_RUNNER | _RUNNER_KEYS[kind])
-    workers = _number(f"{stage}.runner.max_num_workers", runner, "max_num_workers", _MAX_NUM_WORKERS[kind])
-    retry = _number(f"{stage}.runner.retry", runner, "retry", request.retry, least=0)
+    wrong = Culprits()
+    runner = wrong.of(_table, {}, f"{stage}.runner", section.get("runner") or {})
+    kind = wrong.of(_kind, "", stage, runner)
+    if kind:
+        _check_keys(f"{stage}.runner", runner, _EVERY_RUNNER | _RUNNER_KEYS[kind], wrong)
+    workers = wrong.of(_number, 1, stage, runner, "max_num_workers", _MAX_NUM_WORKERS.get(kind, 1))
+    retry = wrong.of(_number, 0, stage, runner, "retry", request.retry, 0)
     said = {key: runner[key] for key in _RESOURCES if runner.get(key)}
     shared = runner.get("max_workers_per_gpu")
-    task = _table(f"{stage}.runner.task", runner.get("task") or {})
-    aliyun = runner.get("aliyun_cfg")
+    partitioner = wrong.of(_partitioner, None, stage, section.get("partitioner"))
+    task = wrong.of(_table, {}, f"{stage}.runner.task", runner.get("task") or {})
+    task_notes = wrong.of(_task_notes, [], stage, task)
+    aliyun = wrong.of(_aliyun, None, stage, runner)
+    wrong.refuse()
     return Stage(
         cluster=kind,
         max_num_workers=workers,
         retry=retry,
-        partitioner=_partitioner(stage, section.get("partitioner")),
+        partitioner=partitioner,
         resources={**said, **_resources(request, kind)},
         extra_command=runner.get("extra_command") or (),
         max_workers_per_gpu=request.max_workers_per_gpu if shared is None else shared,
-        aliyun=None if aliyun is None else _table(f"{stage}.runner.aliyun_cfg", aliyun),
+        aliyun=aliyun,
         dump_details=task.get("dump_details"),
         notes=(
             *_overruled(stage, request, workers, retry, shared),
             *_overruling(stage, request, section),
-            *_task_notes(stage, task),
+            *task_notes,
             *_unread(stage, section),
         ),
     )
+
+
+def _aliyun(stage: str, runner: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found = runner.get("aliyun_cfg")
+    return None if found is None else _table(f"{stage}.runner.aliyun_cfg", found)
 
 
 def _kind(stage: str, runner: Mapping[str, Any]) -> str:
@@ -252,16 +263,15 @@ def _unread(stage: str, section: Mapping[str, Any]) -> list[str]:
     return [f"the config's {stage} section has {', '.join(others)}, which nothing reads"] if others else []
 
 
-def _check_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
-    for key in values:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(str(key), sorted(known))}")
+def _check_keys(where: str, values: Mapping[str, Any], known: frozenset[str], wrong: Culprits) -> None:
+    strange = [str(key) for key in values if key not in known]
+    wrong.add(*(f"{where}: unknown key {key!r}; {nearest(key, sorted(known))}" for key in strange))
 
 
-def _number(where: str, values: Mapping[str, Any], key: str, default: int, *, least: int = 1) -> int:
-    value = values.get(key, default)
+def _number(stage: str, runner: Mapping[str, Any], key: str, default: int, least: int = 1) -> int:
+    value = runner.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{where} is {value!r}; give a whole number of at least {least}")
+        raise ConfigError(f"{stage}.runner.{key} is {value!r}; give a whole number of at least {least}")
     return value
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, RequestProbe
+from opencompass_ops.culprits import together
 from opencompass_ops.errors import PlanError
 
 Config = Mapping[str, Any]
@@ -79,8 +80,8 @@ def usable(report: ProbeReport, groups: Sequence[Group]) -> Facts:
     model_problems = {name: _model_problem(models.get(name)) for name in dict.fromkeys(g.model for g in groups)}
     names = dict.fromkeys(name for group in groups for name in group.datasets)
     dataset_problems = {name: _dataset_problem(datasets.get(name)) for name in names}
-    problems = [_named(f"model {name}: ", problem) for name, problem in model_problems.items() if problem]
-    problems += [_named(f"dataset {name}: ", problem) for name, problem in dataset_problems.items() if problem]
+    problems = together(_wrong(model_problems), "model")
+    problems += together(_wrong(dataset_problems), "dataset", {name: probe.missing for name, probe in datasets.items()})
     problems += [
         f"{group.model} x {name}: its requests could not be rendered; look at the probe's messages"
         for group in groups
@@ -88,13 +89,13 @@ def usable(report: ProbeReport, groups: Sequence[Group]) -> Facts:
         if not (model_problems[group.model] or dataset_problems[name] or requests.get((group.model, name)))
     ]
     if problems:
-        raise PlanError("Nothing was started, because not everything is usable:\n- " + "\n- ".join(problems))
+        head = "Nothing was started, because not everything is usable:\n- "
+        raise PlanError(head + "\n- ".join(problems), problems)
     return Facts(models, datasets, requests)
 
 
-def _named(culprit: str, problem: str) -> str:
-    """The problem with its culprit, whom the probe may have named already."""
-    return culprit + problem.removeprefix(culprit)
+def _wrong(problems: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, problem) for name, problem in problems.items() if problem]
 
 
 def _model_problem(probe: ModelProbe | None) -> str:

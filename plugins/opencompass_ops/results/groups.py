@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.results.transforms import parse_transform
 
@@ -74,14 +75,14 @@ def applicable(groups: Iterable[Mapping[str, Any]], datasets: Iterable[str]) -> 
     :param datasets: abbrs of the run.
     :raises ConfigError: an applicable group is malformed.
     """
-    reached = set(datasets)
-    found = []
+    reached, found, wrong = set(datasets), [], Culprits()
     for entry in groups:
-        name, subsets = _name_and_subsets(entry)
+        name, subsets = wrong.of(_name_and_subsets, ("", ()), entry)
         if any(subset.name in reached for subset in subsets):
-            found.append(_parse(entry, name, subsets))
+            found.append(wrong.of(_parse, None, entry, name, subsets))
             reached.add(name)
-    return found
+    wrong.refuse()
+    return [group for group in found if group is not None]
 
 
 def _name_and_subsets(entry: Mapping[str, Any]) -> tuple[str, tuple[Subset, ...]]:

@@ -5,6 +5,7 @@ The golden files in ``tests/golden/summary`` were written by OpenCompass itself.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from tabulate import tabulate
 
 from opencompass_ops.contract.plan import PlannedDataset, PlannedModel
-from opencompass_ops.errors import ConfigError
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.results import groups, metrics
 
 DEFAULT = "DefaultSummarizer"
@@ -187,6 +188,43 @@ def check_summarizer(summarizer: Mapping[str, Any] | None, datasets: Sequence[st
     groups.applicable(entries, datasets)
 
 
+def unknown_names(summarizer: Mapping[str, Any] | None, datasets: Sequence[str]) -> list[str]:
+    """Warnings of rows that would show dashes, and of groups without a value, for want of what the config names.
+
+    :param summarizer: one that :func:`check_summarizer` lets pass.
+    :param datasets: abbrs of the run.
+    """
+    if foreign_summarizer(summarizer):
+        return []
+    dataset_abbrs, entries = _settings(summarizer)
+    found = groups.applicable(entries, datasets)
+    known = [*datasets, *(str(entry.get("name")) for entry in entries)]
+    rows = [name for name, _ in _choices(dataset_abbrs or ()) if _is_name(name) and name not in known]
+    warnings = [f"summarizer.dataset_abbrs: rows of dashes for {_strange(rows, known)}"] if rows else []
+    reached = {*datasets, *(group.name for group in found)}
+    for group in found:
+        lacking = [subset.name for subset in group.subsets if subset.name not in reached]
+        if lacking:
+            of_all = f"{len(lacking)} of its {len(group.subsets)} subsets are none of this config: "
+            warnings.append(f"summary group {group.name!r} gets no value, because {of_all}{_strange(lacking, known)}")
+    return warnings
+
+
+def _is_name(row: str) -> bool:
+    """Whether a row is meant as one of a dataset or group: titles begin with dashes and the like."""
+    return row[:1].isalnum()
+
+
+def _strange(names: Sequence[str], known: Sequence[str], shown: int = 5) -> str:
+    """Names that nobody has, each with the nearest one that somebody has; only the first few of them."""
+    said = []
+    for name in list(dict.fromkeys(names))[:shown]:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        said.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    more = len(set(names)) - len(said)
+    return ", ".join(said) + (f" and {more} more" if more else "")
+
+
 def foreign_summarizer(summarizer: Mapping[str, Any] | None) -> str:
     """The class of a summarizer that only OpenCompass has; "" for :data:`DEFAULT`, named or not."""
     name = str((summarizer or {}).get("type") or DEFAULT).rpartition(".")[2]
@@ -194,12 +232,13 @@ def foreign_summarizer(summarizer: Mapping[str, Any] | None) -> str:
 
 
 def _settings(summarizer: Mapping[str, Any] | None) -> tuple[list[Any] | None, list[Mapping[str, Any]]]:
-    settings = summarizer or {}
+    settings, wrong = summarizer or {}, Culprits()
     abbrs, entries = settings.get("dataset_abbrs"), settings.get("summary_groups") or []
     if abbrs is not None and not (isinstance(abbrs, list | tuple) and all(_is_choice(entry) for entry in abbrs)):
-        raise ConfigError(f"summarizer.dataset_abbrs is {abbrs!r}; write a list of abbrs or [abbr, metric] pairs")
+        wrong.add(f"summarizer.dataset_abbrs is {abbrs!r}; write a list of abbrs or [abbr, metric] pairs")
     if not isinstance(entries, list | tuple):
-        raise ConfigError(f"summarizer.summary_groups is {entries!r}; write a list of groups")
+        wrong.add(f"summarizer.summary_groups is {entries!r}; write a list of groups")
+    wrong.refuse()
     return None if abbrs is None else list(abbrs), list(entries)
 
 
@@ -247,8 +286,11 @@ def _everything(board: _Board, datasets: Sequence[PlannedDataset]) -> list[tuple
 
 
 def _chosen(board: _Board, dataset_abbrs: Sequence[Any]) -> list[tuple[str, str]]:
-    choices = [(entry, "") if isinstance(entry, str) else (str(entry[0]), str(entry[1])) for entry in dataset_abbrs]
-    return [(name, metric or next(iter(board.metrics.get(name, [])), "")) for name, metric in choices]
+    return [(name, metric or next(iter(board.metrics.get(name, [])), "")) for name, metric in _choices(dataset_abbrs)]
+
+
+def _choices(dataset_abbrs: Sequence[Any]) -> list[tuple[str, str]]:
+    return [(entry, "") if isinstance(entry, str) else (str(entry[0]), str(entry[1])) for entry in dataset_abbrs]
 
 
 def _row(board: _Board, name: str, metric: str, versions: Mapping[str, str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ COMPONENTS = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 STOP_SECONDS = 15
+KILL_SECONDS = 90  # a triggerer that is told to end gives its triggers back first; on a busy machine that takes a while
 
 
 class EmbeddedAirflow:
@@ -110,9 +111,13 @@ class EmbeddedAirflow:
         return self._processes[name].pid
 
     def kill(self, name: str, signum: signal.Signals = signal.SIGKILL) -> None:
-        """Send ``signum`` to every process of a component and wait until they are gone."""
+        """Send ``signum`` to every process of a component and wait until they are gone.
+
+        :raises TimeoutError: one of them is there after ``KILL_SECONDS``.
+        """
         _signal_session(self._processes[name].pid, signum)
-        self._wait_gone([self._processes[name]])
+        if not self._is_gone([self._processes[name]], KILL_SECONDS):
+            raise TimeoutError(f"{name} still runs {KILL_SECONDS} s after {signum.name}: {self._tail(name)}")
 
     def wait_healthy(self, timeout: float = 180) -> None:
         """Return once every component says that it is healthy.
@@ -136,7 +141,7 @@ class EmbeddedAirflow:
         for signum in (signal.SIGTERM, signal.SIGKILL):
             for process in self._processes.values():
                 _signal_session(process.pid, signum)
-            self._wait_gone(list(self._processes.values()))
+            self._is_gone(list(self._processes.values()), STOP_SECONDS)
         self._processes.clear()
         if hasattr(self, "rest"):
             self.rest.close()
@@ -144,14 +149,15 @@ class EmbeddedAirflow:
             os.close(self._lock)
             self._lock = -1
 
-    def _wait_gone(self, components: list[subprocess.Popen[bytes]]) -> None:
-        """Wait a while for the components and everything in their sessions to disappear."""
-        deadline = time.monotonic() + STOP_SECONDS
+    def _is_gone(self, components: list[subprocess.Popen[bytes]], seconds: float) -> bool:
+        """Whether the components and everything in their sessions disappear within a while."""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             ended = [process.poll() is not None for process in components]  # reaps them
             if all(ended) and not any(_session(process.pid) for process in components):
-                return
+                return True
             time.sleep(0.1)
+        return False
 
     def _log(self, name: str) -> Path:
         return self.home.logs / f"{name}.log"

@@ -100,8 +100,9 @@ def test_a_failed_shard_that_is_cleared_runs_as_a_new_epoch(world: World):
     gate.unlink()
     world.clear(run, "infer_local", 0)
     world.assert_green(run)
-    tokens = sorted(token for token in (path.name for path in folder.glob("jobs/*")) if "-infer-" in token)
-    assert [token.rpartition("-")[2] for token in tokens] == ["e1", "e2"]
+    histories = {path.parent.name: path.read_text() for path in sorted(folder.glob("jobs/*-infer-*/history.jsonl"))}
+    tokens = list(histories)
+    assert [token.rpartition("-")[2] for token in tokens] == ["e1", "e2"], "\n".join(histories.values())
     assert [token for token in world.starts(folder) if "-infer-" in token] == tokens[1:]
 
 

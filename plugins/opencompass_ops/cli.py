@@ -210,7 +210,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
     store = Store.open(default_url())
     wanted = {"dataset": arguments.dataset, "metric": arguments.metric, "series": arguments.series}
     rows = store.leaderboard(**wanted, limit=arguments.rows)
-    print(leaderboard_table(rows))
+    print(leaderboard_table(rows, store.versions()))
     return 0
 
 

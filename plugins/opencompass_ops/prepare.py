@@ -24,6 +24,8 @@ from opencompass_ops.contract.plan import Plan, PlannedLimits, PlannedShard
 from opencompass_ops.contract.probe import ProbeReport, ProbeRequest
 from opencompass_ops.contract.spec import EVAL, ShardSpec
 from opencompass_ops.errors import HoursSpent, PlanError
+from opencompass_ops.gates.policy import GatePolicy
+from opencompass_ops.gates.references import check_baseline
 from opencompass_ops.history import begun_ranges, learned_costs, with_remembered_weights
 from opencompass_ops.instance import absolute, instance_id
 from opencompass_ops.judges import with_judges
@@ -123,6 +125,7 @@ def prepare(
     _refuse_others(report, weights)
     report = with_judges(report, cluster, asked.scoring)
     with Store.open(database_url) as store:
+        check_baseline(store, GatePolicy.from_text(request.gate, request.baseline).baseline, request.series or "")
         known = look_up(config, report, store, reused_dir, believe_results=request.mode == "viz")
         costs = learned_costs(store)
         limits = _limits(request, user, str(params.get("series") or ""), series_gpu_hours)

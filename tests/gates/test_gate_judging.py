@@ -3,70 +3,18 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import replace
 
 import pytest
 
-from opencompass_ops.contract import layout
-from opencompass_ops.contract.records import Manifest
+from gate_lab import right
 from opencompass_ops.errors import InputError
 from opencompass_ops.gates.detector import LEVEL, Score, SeriesDetector
 from opencompass_ops.gates.judging import compare_named, judge_run
 from opencompass_ops.gates.policy import ENFORCE, GatePolicy
 from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED
 from opencompass_ops.gates.views import gate_text
-from opencompass_ops.results.rows import PairRows, RunRow, SampleRow, ScoreRow
-from opencompass_ops.results.store import Store
-
-N = 1000
-
-
-class Lab:
-    """Evaluations of one dataset, written as the scorer and the ingest would."""
-
-    def __init__(self, root):
-        self.root, self.store = root, Store.open(f"sqlite:///{root}/results.db")
-
-    def run(
-        self, step, correct, *, dataset="sum", series="tiny", model=None, health=None, samples=True, metric="accuracy"
-    ):
-        model = model or f"{series}-step-{step}"
-        folder = self.root / f"run-{model}-{dataset}"
-        path = folder / layout.result(model, dataset)
-        path.parent.mkdir(parents=True)
-        value = 100 * sum(correct) / len(correct)
-        details = {str(at): {"prompt": f"{'example ' * 40}question {at}"} for at in range(len(correct))}
-        path.write_text(json.dumps({metric: value, "details": details}))
-        lines = [{"idx": at, "prediction": f"{model} says {at}", "reference": "gold"} for at in range(len(correct))]
-        path.with_suffix(".samples.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        found = {"health": {"items": len(correct), **(health or {})}}
-        manifest = Manifest("f", "s", model, dataset, "", "t", 0, 1, 1, 1, "f", "p", details=found)
-        path.with_name(f"{dataset}.manifest.json").write_text(manifest.to_json())
-        fingerprint = f"evaluation-{model}-{dataset}"
-        when = f"2026-11-21T12:00:{len(list(self.root.iterdir())):02d}+00:00"
-        row = ScoreRow(
-            str(folder), model, dataset, metric, value, 1.5, len(correct), "41174c", "gen", step, fingerprint,
-            f"w-{model}", str(path), when, series,
-        )  # fmt: skip
-        scored = [SampleRow(fingerprint, at, "", bool(one), float(one)) for at, one in enumerate(correct)]
-        run = RunRow(str(folder), "20261121_120000", "c", "c", "all", "complete", 1, 1, "", when)
-        self.store.record_run(run, [PairRows(model, dataset, (), (row,), tuple(scored) if samples else ())])
-        return str(folder)
-
-
-@pytest.fixture
-def lab(tmp_path):
-    made = Lab(tmp_path)
-    yield made
-    made.store.close()
-
-
-def right(share, lost=0.0, gained=0.0, n=N, seed=1):
-    """Items with this share right, of which some are lost and some of the others gained."""
-    rng = random.Random(seed)
-    base = [at < share * n for at in range(n)]
-    return [(one and rng.random() >= lost) or (not one and rng.random() < gained) for one in base]
+from opencompass_ops.results.rows import PairRows, RunRow
 
 
 def test_a_clear_drop_fails_names_the_dataset_and_shows_the_items(lab):
@@ -258,3 +206,27 @@ def test_the_record_is_one_json_object_that_messages_can_read(lab):
     entry = body["datasets"][0]
     needed = {"model", "dataset", "outcome", "value", "reference_value", "reference", "p_value", "adjusted"}
     assert needed <= entry.keys()
+
+
+@pytest.mark.parametrize("sign", ["truncated", "empty_predictions", "empty_answers", "unjudged"])
+def test_what_was_scored_while_its_evaluation_was_unhealthy_is_never_promoted(lab, sign):
+    policy = GatePolicy(promote="better")
+    first = judge_run(lab.store, lab.run(100, right(0.6, n=9000), health={sign: 900}), policy)
+    assert first.outcome == SKIPPED
+    assert first.promotion is None
+    assert "is not promoted" in gate_text(first)
+    again = judge_run(lab.store, lab.run(200, right(0.7, n=9000), health={sign: 900}), policy)
+    assert (again.outcome, again.promotion) == (PASS, None)
+    assert judge_run(lab.store, lab.run(300, right(0.8, n=9000), health={sign: 90}), policy).promotion is not None
+
+
+def test_ill_health_of_what_does_not_decide_stops_no_promotion(lab):
+    policy = GatePolicy(promote="better", datasets=("sum",))
+    folder = lab.run(100, right(0.6), health={"empty_answers": 900}, dataset="other")
+    run = lab.run(100, right(0.6))
+    (other,) = lab.store.history(run_dir=folder)
+    row = RunRow(run, "20261121_120000", "c", "c", "all", "complete", 2, 2, "", other.created_at)
+    lab.store.record_run(row, [PairRows(other.model, "other", (), (replace(other, run_dir=run),), ())])
+    record = judge_run(lab.store, run, policy)
+    assert record.health
+    assert record.promotion is not None

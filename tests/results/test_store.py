@@ -173,8 +173,8 @@ def test_the_migrated_schema_is_the_one_that_queries_use(opened, url):
             c.name: c.nullable for c in table.c if c.name not in keys
         }
         assert set(inspector.get_pk_constraint(table.name)["constrained_columns"]) == keys
-        indexed = {name for index in inspector.get_indexes(table.name) for name in index["column_names"]}
-        assert indexed == {column.name for column in table.c if column.index}
+        indexed = {index["name"]: index["column_names"] for index in inspector.get_indexes(table.name)}
+        assert indexed == {str(index.name): [column.name for column in index.columns] for index in table.indexes}
 
 
 def open_at_once(url, gate, answers):

@@ -341,15 +341,31 @@ def test_a_suite_without_backfill_is_refused(world: SeriesWorld):
         world.tick(suite="extra@1")
 
 
-def test_a_baseline_that_is_a_version_names_its_checkpoint(world: SeriesWorld):
+def test_a_baseline_is_handed_on_as_it_is_said(world: SeriesWorld):
     world.write(100)
-    world.write(200)
     world.tick()
-    rows = world.evaluations()
-    world.values["baseline"] = "0.0.1"
-    assert evaluation_params(world.series, rows[1], "/x", rows)["baseline"] == "run7-step-100"
-    world.values["baseline"] = "llama_7b"
-    assert evaluation_params(world.series, rows[1], "/x", rows)["baseline"] == "llama_7b"
+    for said in ("0.0.1", "llama_7b"):
+        world.values["baseline"] = said
+        assert evaluation_params(world.series, world.evaluations()[0], "/x")["baseline"] == said
+
+
+@pytest.mark.parametrize("where", ["series", "gate"])
+def test_a_baseline_that_is_no_version_of_the_series_is_refused_before_anything_begins(world: SeriesWorld, where: str):
+    def name(baseline: str) -> None:
+        world.values |= {"baseline": baseline} if where == "series" else {"gate": {"baseline": baseline}}
+
+    world.write(100)
+    name("0.0.2")
+    with pytest.raises(InputError, match=r"series 'run7' has no version 0.0.2; there are: none"):
+        world.tick()
+    assert world.evaluations() == []
+    name("0.0.1")
+    assert world.tick() == ["step-100#1"], "the first checkpoint becomes 0.0.1"
+    name("run7@0.0.1")
+    assert world.tick() == []
+    name("run7@0.0.2")
+    with pytest.raises(InputError, match=r"there are: 0.0.1"):
+        world.tick()
 
 
 def test_the_params_of_an_evaluation(world: SeriesWorld):

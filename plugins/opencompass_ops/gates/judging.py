@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -18,12 +18,14 @@ from opencompass_ops.gates.policy import BETTER, GatePolicy
 from opencompass_ops.gates.record import Alert, Finding, GateRecord, Promotion
 from opencompass_ops.gates.references import (
     Reference,
+    baseline_of,
+    check_baseline,
     comparable,
     earlier,
     first_metrics,
     named,
     references_of,
-    siblings,
+    siblings_of,
 )
 from opencompass_ops.gates.table import by_step
 from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED, Judged, judge, overall
@@ -31,6 +33,7 @@ from opencompass_ops.results.rows import SampleRow, ScoreRow
 from opencompass_ops.results.scores import ROUNDING, SCALES
 from opencompass_ops.results.store import Store
 
+UNHEALTHY = "{model} is not promoted: the evaluation of {where} is unhealthy, so its score says little of the model"
 NOTHING = "there is no earlier checkpoint and no baseline with the same datasets to compare with"
 
 
@@ -46,18 +49,25 @@ class _Pairing:
     is_loss: bool
 
 
+Curves = Mapping[ScoreRow, Sequence[ScoreRow]]
+"""By candidate the comparable scores of its series at other steps."""
+
+
 def judge_run(store: Store, run_dir: str, policy: GatePolicy) -> GateRecord:
     """Judge the newest checkpoint of each series in a run, and each model without a step.
 
     :param run_dir: absolute, as the database knows it.
     """
-    rows = first_metrics(row for row in store.history() if row.run_dir == run_dir)
-    return judge_rows(store, newest(rows), policy)
+    return judge_rows(store, newest(first_metrics(store.history(run_dir=run_dir))), policy)
 
 
 def judge_rows(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) -> GateRecord:
     """Judge these scores, each against its references."""
-    found = {row: references_of(store, row, policy) for row in candidates}
+    curves = {row: siblings_of(store, row) for row in candidates}
+    baselines = {row: baseline_of(store, row, policy.baseline) for row in candidates}
+    found = {
+        row: references_of(row, earlier(row, siblings), baselines[row], policy) for row, siblings in curves.items()
+    }
     signs = [sign for row, some in found.items() for sign in _signs(row, some, policy)]
     pairs = [(row, reference) for row, some in found.items() for reference in some]
     findings, notes = compare_rows(store, pairs, policy, signs)
@@ -65,11 +75,15 @@ def judge_rows(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy)
         outcome=overall(one.outcome for one in findings if one.counts),
         mode=policy.mode,
         datasets=tuple(findings),
-        alerts=tuple(_alerts(store, candidates, policy)),
+        alerts=tuple(_alerts(curves, policy)),
         health=tuple(signs),
-        notes=(*notes, *([] if findings else [NOTHING]), *_unmet(found, policy), *_unmatched(candidates, policy)),
+        notes=(*notes, *([] if findings else [NOTHING]), *_unmet(baselines, policy), *_unmatched(candidates, policy)),
     )
-    return replace(record, promotion=_promotion(store, candidates, record, policy))
+    promotion = _promotion(store, curves, record, policy)
+    doubts = sorted({f"{sign.model}/{sign.dataset}" for sign in signs if policy.counts(sign.dataset)})
+    if promotion is None or not doubts:
+        return replace(record, promotion=promotion)
+    return replace(record, notes=(*record.notes, UNHEALTHY.format(model=promotion.model, where=", ".join(doubts))))
 
 
 def compare_named(
@@ -100,6 +114,7 @@ def compare_named(
 
 
 def _scores_of(store: Store, name: str) -> dict[tuple[str, str], ScoreRow]:
+    check_baseline(store, name, "")
     rows = named(store, name)
     models = sorted({row.model for row in rows})
     if len(models) != 1:
@@ -206,9 +221,9 @@ def _signs(row: ScoreRow, references: Sequence[Reference], policy: GatePolicy) -
     return alarms_of(row.model, row.dataset, details(row), before, policy.unhealthy)
 
 
-def _alerts(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) -> list[Alert]:
+def _alerts(curves: Curves, policy: GatePolicy) -> list[Alert]:
     """The detector's alarms of the candidates' series that hold when corrected over all of them."""
-    found = [(row, finding) for row in candidates if (finding := _look(store, row)) is not None]
+    found = [(row, finding) for row, siblings in curves.items() if (finding := _look(row, siblings)) is not None]
     adjusted = benjamini_hochberg([finding.p_value for _, finding in found])
     return [
         Alert(
@@ -228,17 +243,16 @@ def _alerts(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) ->
     ]
 
 
-def _look(store: Store, row: ScoreRow) -> detector.Finding | None:
+def _look(row: ScoreRow, siblings: Sequence[ScoreRow]) -> detector.Finding | None:
     if row.step is None:
         return None
     watch = SeriesDetector(lower_is_better=loses_by_rising(row))
-    scores = [Score(one.step, one.value, one.stderr) for one in [*earlier(store, row), row] if one.step is not None]
+    scores = [Score(one.step, one.value, one.stderr) for one in [*earlier(row, siblings), row] if one.step is not None]
     return [watch.observe(score) for score in by_step(scores)][-1]
 
 
-def _unmet(found: dict[ScoreRow, list[Reference]], policy: GatePolicy) -> list[str]:
-    compared = any("baseline" in reference.kinds for some in found.values() for reference in some)
-    if not policy.baseline or compared or not found or policy.baseline in {row.model for row in found}:
+def _unmet(baselines: Mapping[ScoreRow, Sequence[ScoreRow]], policy: GatePolicy) -> list[str]:
+    if not policy.baseline or not baselines or any(baselines.values()):
         return []
     return [f"baseline {policy.baseline!r} has no scores of the same datasets, versions and numbers of samples"]
 
@@ -251,31 +265,29 @@ def _unmatched(candidates: Iterable[ScoreRow], policy: GatePolicy) -> list[str]:
     ]
 
 
-def _promotion(
-    store: Store, candidates: Sequence[ScoreRow], record: GateRecord, policy: GatePolicy
-) -> Promotion | None:
+def _promotion(store: Store, curves: Curves, record: GateRecord, policy: GatePolicy) -> Promotion | None:
     """The run's checkpoint, when it passed and no other one of its series is better on average."""
-    deciding = [row for row in candidates if policy.counts(row.dataset)]
+    deciding = {row: siblings for row, siblings in curves.items() if policy.counts(row.dataset)}
     if policy.promote != BETTER or record.outcome not in (PASS, SKIPPED) or not deciding:
         return None
-    first = deciding[0]
-    if first.step is None or len({(row.series, row.model) for row in deciding}) != 1 or not _is_best(store, deciding):
+    first = next(iter(deciding))
+    if first.step is None or len({(row.series, row.model) for row in deciding}) != 1 or not _is_best(deciding):
         return None
-    version = store.versions().of(first.series, first.weights_id, first.step)
+    version = store.versions(first.series).of(first.series, first.weights_id, first.step)
     return Promotion(first.series, first.model, first.step, first.weights_id, policy.approval, version)
 
 
-def _is_best(store: Store, rows: Sequence[ScoreRow]) -> bool:
+def _is_best(curves: Curves) -> bool:
     """Whether no checkpoint that has all these datasets has a better mean over them, ratios to these scores.
 
     Later ones are asked too: they may have been evaluated first, and an old run may be judged again. Of equals the
     later one is the best.
     """
-    step = rows[0].step or 0
+    step = next(iter(curves)).step or 0
     others: dict[int, list[float]] = {}
-    for row in rows:
-        for other in siblings(store, row):
+    for row, siblings in curves.items():
+        for other in siblings:
             ratio = other.value / row.value if row.value else float(other.value > 0) + 1
             others.setdefault(other.step or 0, []).append(2 - ratio if loses_by_rising(row) else ratio)
-    whole = {at: fmean(some) for at, some in others.items() if len(some) == len(rows)}
+    whole = {at: fmean(some) for at, some in others.items() if len(some) == len(curves)}
     return all(mean < 1 or (mean == 1 and at < step) for at, mean in whole.items())

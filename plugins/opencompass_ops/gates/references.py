@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from opencompass_ops.errors import InputError
 from opencompass_ops.gates.beside import loses_by_rising
 from opencompass_ops.gates.policy import BASELINE, BEST, PREVIOUS, GatePolicy
 from opencompass_ops.instance import absolute
 from opencompass_ops.results.metrics import order
 from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.store import Store
+from opencompass_ops.results.versions import named_version
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,17 @@ class Reference:
     row: ScoreRow
 
 
-def references_of(store: Store, candidate: ScoreRow, policy: GatePolicy) -> list[Reference]:
+def references_of(
+    candidate: ScoreRow, before: Sequence[ScoreRow], baseline: Sequence[ScoreRow], policy: GatePolicy
+) -> list[Reference]:
     """The scores that a candidate's is compared with, each once; empty when there is none.
 
-    Comparable is the same dataset in the same version and mode, the same metric, over as many samples.
+    :param before: see :func:`earlier`.
+    :param baseline: comparable scores of the baseline, oldest first; the last one counts.
     """
-    before = earlier(store, candidate)
     found: dict[str, ScoreRow] = {}
-    if policy.baseline and BASELINE in policy.against:
-        rows = [row for row in named(store, policy.baseline) if comparable(row, candidate)]
-        found |= {BASELINE: rows[-1]} if rows else {}
+    if baseline and BASELINE in policy.against:
+        found[BASELINE] = baseline[-1]
     if before and PREVIOUS in policy.against:
         found[PREVIOUS] = before[-1]
     if before and BEST in policy.against:
@@ -48,13 +51,16 @@ def references_of(store: Store, candidate: ScoreRow, policy: GatePolicy) -> list
     ]
 
 
-def earlier(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
-    """The comparable scores of the candidate's series at smaller steps, by step, the newest of each."""
-    return [row for row in siblings(store, candidate) if (row.step or 0) < (candidate.step or 0)]
+def earlier(candidate: ScoreRow, siblings: Iterable[ScoreRow]) -> list[ScoreRow]:
+    """The siblings at smaller steps, by step."""
+    return [row for row in siblings if (row.step or 0) < (candidate.step or 0)]
 
 
-def siblings(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
-    """The comparable scores of the candidate's series at other steps, by step, the newest of each."""
+def siblings_of(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
+    """The comparable scores of the candidate's series at other steps, by step, the newest of each.
+
+    Comparable is the same dataset in the same version and mode, the same metric, over as many samples.
+    """
     if candidate.step is None or not candidate.series:
         return []
     rows = store.history(series=candidate.series, dataset=candidate.dataset, metric=candidate.metric)
@@ -62,16 +68,50 @@ def siblings(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
     return [newest[step] for step in sorted(step for step in newest if step is not None and step != candidate.step)]
 
 
-def named(store: Store, name: str) -> list[ScoreRow]:
-    """The scores of a model, or of a run directory, oldest first.
+def baseline_of(store: Store, candidate: ScoreRow, name: str) -> list[ScoreRow]:
+    """The comparable scores of a baseline, oldest first.
 
-    :param name: the model's name in tables, or a path.
+    :param name: as :func:`named` takes it; a version alone is of the candidate's series; "" for no baseline.
     """
-    rows = [row for row in store.history(prefix=name) if row.model == name]
-    if not rows:
-        folder = str(absolute(name))
-        rows = [row for row in store.history() if row.run_dir == folder]
+    asked = named_version(name)
+    if asked and not asked[0]:
+        name = f"{candidate.series}@{asked[1]}"
+    rows = named(store, name, dataset=candidate.dataset, metric=candidate.metric) if name else []
+    return [row for row in rows if comparable(row, candidate)]
+
+
+def named(store: Store, name: str, *, dataset: str | None = None, metric: str | None = None) -> list[ScoreRow]:
+    """The scores of a checkpoint, a model, or a run directory, oldest first.
+
+    :param name: ``SERIES@VERSION``, the model's name in tables, or a path.
+    """
+    asked = named_version(name)
+    if asked:
+        known = store.versions(asked[0])
+        rows = store.history(series=asked[0], dataset=dataset, metric=metric)
+        rows = [row for row in rows if known.of(row.series, row.weights_id, row.step) == asked[1]]
+    else:
+        rows = store.history(model=name, dataset=dataset, metric=metric)
+        rows = rows or store.history(run_dir=str(absolute(name)), dataset=dataset, metric=metric)
     return sorted(rows, key=lambda row: row.created_at)
+
+
+def check_baseline(store: Store, name: str, series: str) -> None:
+    """Whether a version that is named as baseline exists; what is no version may be evaluated later.
+
+    :param name: as :func:`named` takes it, or a version alone; "" for no baseline.
+    :param series: whose checkpoint is to be compared, "" when that is not said.
+    :raises InputError: there is no such version; names those that exist.
+    """
+    asked = named_version(name)
+    if asked is None:
+        return
+    whose, wanted = asked[0] or series, asked[1]
+    if not whose:
+        raise InputError(f"{name!r} is a version within a series; say of which: SERIES@{name}")
+    known = store.versions(whose).known(whose)
+    if wanted not in known:
+        raise InputError(f"series {whose!r} has no version {wanted}; there are: {', '.join(known) or 'none'}")
 
 
 def first_metrics(rows: Iterable[ScoreRow]) -> list[ScoreRow]:

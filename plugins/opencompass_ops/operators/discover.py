@@ -200,4 +200,4 @@ class StartEvaluationOperator(BaseOperator):
         if alive:
             # The run is not there yet, so that the next look comes here again.
             raise AirflowSkipException(f"{len(alive)} jobs of the attempt before, in {folder}, are alive; a later look")
-        return evaluation_params(series, evaluation, path, rows, reuse=Path(folder).name if folder else "")
+        return evaluation_params(series, evaluation, path, reuse=Path(folder).name if folder else "")

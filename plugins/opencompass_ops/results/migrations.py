@@ -88,6 +88,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             expected DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL)""",
         "ALTER TABLE evaluation ADD COLUMN earlier TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        "DROP INDEX ix_score_series",
+        "CREATE INDEX ix_score_curve ON score (series, dataset, metric)",
+        "CREATE INDEX ix_score_model ON score (model)",
+    ),
 )
 
 

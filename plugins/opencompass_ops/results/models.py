@@ -6,7 +6,7 @@ twice meets its own rows and the same SQL serves SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -65,9 +65,12 @@ score = Table(
     Column("weights_id", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("created_at", Text, nullable=False),
-    Column("series", Text, nullable=False, index=True),
+    Column("series", Text, nullable=False),
     Column("origin", Text, nullable=False),
+    Index("ix_score_curve", "series", "dataset", "metric"),
+    Index("ix_score_model", "model"),
 )
+"""A gate reads one curve at a time, whatever else is stored."""
 
 sample = Table(
     "sample",

@@ -227,18 +227,24 @@ class Store:
             (replace(row, version=known.of(row.series, row.weights_id, row.step)) for row in rows), key=_by_series
         )
 
-    def versions(self) -> Versions:
-        """The versions of every series' checkpoints."""
+    def versions(self, *series: str) -> Versions:
+        """The versions of these series' checkpoints; of all where none is named."""
         c = models.evaluation.c
-        return Versions(self._rows(select(c.series, c.digest, c.step, c.number).distinct()))
+        query = select(c.series, c.digest, c.step, c.number).distinct()
+        return Versions(self._rows(query.where(c.series.in_(series)) if series else query))
 
     def history(
-        self, prefix: str = "", dataset: str | None = None, metric: str | None = None, series: str | None = None
+        self, prefix: str = "", dataset: str | None = None, metric: str | None = None, **wanted: str | None
     ) -> list[ScoreRow]:
-        """Every score of the models whose name begins with ``prefix``, by dataset, metric, step and time."""
+        """Every score of the models whose name begins with ``prefix``, by dataset, metric, step and time.
+
+        :param wanted: only those whose ``series``, ``model`` or ``run_dir`` is this; None for any.
+        """
         c = models.score.c
-        query = select(models.score).where(c.model.startswith(prefix, autoescape=True))
-        query = _where(query, dataset=dataset, metric=metric, series=series)
+        query = select(models.score)
+        if prefix:
+            query = query.where(c.model.startswith(prefix, autoescape=True))
+        query = _where(query, dataset=dataset, metric=metric, **wanted)
         return self._scores(query.order_by(c.dataset, c.metric, func.coalesce(c.step, -1), c.created_at, c.model))
 
     def samples(self, evaluation_fingerprint: str) -> list[SampleRow]:

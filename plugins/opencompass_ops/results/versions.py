@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_NAMED = re.compile(r"(?:(.+)@)?0\.0\.([1-9]\d*)")
 
 
 def version(number: int) -> str:
     """The number of a checkpoint within its series as people read it: ``0.0.7``."""
     return f"0.0.{number}"
+
+
+def named_version(name: str) -> tuple[str, str] | None:
+    """Series and version that ``SERIES@0.0.7`` names; the series is "" for a version alone, and no version is None."""
+    found = _NAMED.fullmatch(name)
+    return (found[1] or "", version(int(found[2]))) if found else None
 
 
 class Versions:
@@ -33,3 +42,9 @@ class Versions:
             of_step = self._by_step.get((series, step), set())
             number = next(iter(of_step)) if len(of_step) == 1 else None
         return "" if number is None else version(number)
+
+    def known(self, series: str) -> list[str]:
+        """Every version of a series, the oldest first."""
+        return [
+            version(number) for number in sorted({n for (name, _), n in self._by_weights.items() if name == series})
+        ]

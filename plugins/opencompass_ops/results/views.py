@@ -7,19 +7,26 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from opencompass_ops.results.rows import CheckpointRow, ScoreRow
+from opencompass_ops.results.versions import Versions
 
 NOTHING = "no scores stored yet; run an evaluation first: opencompass-ops run CONFIG"
 
 
-def leaderboard_table(rows: Sequence[ScoreRow]) -> str:
-    """The stored scores, best first within each dataset, version and metric.
+def leaderboard_table(rows: Sequence[ScoreRow], known: Versions | None = None) -> str:
+    """The stored scores, best first within each dataset, version (of its prompts) and metric.
 
     :param rows: from :meth:`opencompass_ops.results.store.Store.leaderboard`.
+    :param known: versions of the checkpoints; they have a column where any row has one.
     """
     if not rows:
         return NOTHING
-    header = ("dataset", "version", "metric", "#", "model", "step", "score", "± SE", "n", "evaluated")
-    return _table(header, [(*_place(rows, index), *_score(row)) for index, row in enumerate(rows)])
+    versions = [known.of(row.series, row.weights_id, row.step) if known else "" for row in rows]
+    has_versions = any(versions)
+    named = [(version or "-",) if has_versions else () for version in versions]
+    of_model = ("model", "checkpoint") if has_versions else ("model",)
+    header = ("dataset", "version", "metric", "#", *of_model, "step", "score", "± SE", "n", "evaluated")
+    shown = [(*_place(rows, at), row.model, *named[at], *_score(row)) for at, row in enumerate(rows)]
+    return _table(header, shown)
 
 
 def checkpoints_table(rows: Sequence[CheckpointRow]) -> str:
@@ -44,7 +51,7 @@ def _place(rows: Sequence[ScoreRow], index: int) -> tuple[str, str, str, str]:
 
 def _score(row: ScoreRow) -> tuple[str, ...]:
     error = "-" if row.stderr is None else f"{row.stderr:.2f}"
-    return row.model, _step(row.step), f"{row.value:.2f}", error, str(row.n), _when(row.created_at, row.origin)
+    return _step(row.step), f"{row.value:.2f}", error, str(row.n), _when(row.created_at, row.origin)
 
 
 def _checkpoint(row: CheckpointRow) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ class Series:
     :param cluster: name of a cluster config, "" for what the suite says.
     :param schedule: cron expression; "" for a series that is only triggered.
     :param timezone: in which the cron expression, and times without a zone, are meant.
-    :param baseline: the checkpoint that others are compared with: a version such as ``0.0.1``, or a model's name.
+    :param baseline: the checkpoint that others are compared with: a version such as ``0.0.1``, that of another series
+        (``SERIES@0.0.1``), or a model's name.
     :param abbr: name of a checkpoint in tables; ``{step}`` and ``{series}`` stand for what they say.
     :param tokenizer_path: where the tokenizer lies, "" for the checkpoint's own.
     :param params: further parameters of every run.
@@ -145,16 +146,13 @@ class Series:
         except InputError as error:
             raise ConfigError(f"{where}: {error}") from error
 
-    def run_params(self, baseline: str = "") -> dict[str, Any]:
-        """The parameters of every run of the series but the checkpoint's own.
-
-        :param baseline: the model's name that stands for :attr:`baseline`; "" for that itself.
-        """
+    def run_params(self) -> dict[str, Any]:
+        """The parameters of every run of the series but the checkpoint's own."""
         said = {
             "cluster": self.cluster,
             "series": self.name,
             "gate": json.dumps(self.gate, sort_keys=True) if self.gate else "",
-            "baseline": baseline or self.baseline,
+            "baseline": self.baseline,
         }
         return {**self.params, **{name: value for name, value in said.items() if value}}
 

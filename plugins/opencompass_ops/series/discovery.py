@@ -10,6 +10,8 @@ from typing import Any
 
 from opencompass_ops.clusters.shell import run_to_end
 from opencompass_ops.errors import InputError
+from opencompass_ops.gates.policy import GatePolicy
+from opencompass_ops.results.versions import named_version, version
 from opencompass_ops.series.config import Series
 from opencompass_ops.series.ledger import (
     FAILED,
@@ -32,6 +34,8 @@ from opencompass_ops.series.suite import suite_fingerprint
 
 MOST = 200
 """Evaluations that one tick begins or makes runs of at most; each is a task of its own."""
+
+FIRST = version(1)
 
 RunState = Callable[[str], str | None]
 """An evaluation's DAG run by its id: ``queued``, ``running``, ``success`` or ``failed``; None where there is none."""
@@ -118,7 +122,7 @@ def discover(
     :param user: who had it look, on whose account evaluations go where the series has no owner.
     :returns: evaluations that have no DAG run yet, in the order in which they are to begin: those begun now, and those
         that somebody began who did not come to make the run.
-    :raises InputError: the suite is wrong.
+    :raises InputError: the suite is wrong, or the baseline is no version that exists.
     :raises UnsureError: the place cannot be asked.
     """
     series = asked.of(series)
@@ -126,6 +130,7 @@ def discover(
     limits = series.limits
     sightings = run_to_end(look(series, place, ledger.sightings(series.name), now, partial(asked.means, limits)))
     known = ledger.evaluations(series.name)
+    _check_baseline(series, ledger, known)
     fingerprints = _fingerprints(series, known, say)
     states = {one.run_id: _state(one, run_state) for one in known if one.state != SUCCEEDED}
     stops = {one.run_id: stopped_by(one) for one in known if _has_failed(one, states)}
@@ -148,19 +153,15 @@ def discover(
     return [*without_run, *begun][:MOST]
 
 
-def evaluation_params(
-    series: Series, evaluation: Evaluation, path: str, rows: Sequence[Evaluation] = (), reuse: str = ""
-) -> dict[str, Any]:
+def evaluation_params(series: Series, evaluation: Evaluation, path: str, reuse: str = "") -> dict[str, Any]:
     """The params of the run that is an evaluation.
 
     :param path: of the checkpoint, as jobs see it.
-    :param rows: evaluations of the series, by which a baseline that is a version finds its model.
     :param reuse: name of the run folder of an earlier attempt, in which this one goes on; "" for a new folder.
     """
     model = {"path": path, "abbr": series.name_of(evaluation.step), "tokenizer_path": series.tokenizer_path}
-    baseline = next((series.name_of(row.step) for row in rows if row.version == series.baseline), "")
     return {
-        **series.run_params(baseline),
+        **series.run_params(),
         "config": evaluation.suite,
         "model_overrides": [{name: value for name, value in model.items() if value}],
         **({"reuse": reuse} if reuse else {}),
@@ -172,6 +173,13 @@ def _as_noted(one: Sighting, waiting: Mapping[str, str]) -> Sighting:
     if one.state == READY and one.reason:
         return replace(one, state=OUTSIDE, digest="")
     return replace(one, reason=waiting.get(one.name, one.reason))
+
+
+def _check_baseline(series: Series, ledger: Ledger, rows: Sequence[Evaluation]) -> None:
+    """The first checkpoint of all may be compared with itself: nobody should have to edit the file after it."""
+    name = series.baseline or GatePolicy.from_values(series.gate).baseline
+    if rows or named_version(name) not in {("", FIRST), (series.name, FIRST)}:
+        ledger.check_baseline(name, series.name)
 
 
 def _fingerprints(series: Series, rows: Iterable[Evaluation], say: Say) -> dict[str, str]:

@@ -19,6 +19,7 @@ from opencompass_ops.budgets import ledger as budgets
 from opencompass_ops.budgets.hours import today
 from opencompass_ops.budgets.site import site
 from opencompass_ops.contract import codec
+from opencompass_ops.gates.references import check_baseline
 from opencompass_ops.results import models
 from opencompass_ops.results.engine import open_engine, transaction
 from opencompass_ops.results.migrations import migrate
@@ -169,6 +170,10 @@ class Ledger:
         """
         scopes = site().scopes(user, series, today())
         return next(iter(budgets.exhausted(Store(self._engine), scopes).values()), "")
+
+    def check_baseline(self, name: str, series: str) -> None:
+        """See :func:`opencompass_ops.gates.references.check_baseline`."""
+        check_baseline(Store(self._engine), name, series)
 
     @contextmanager
     def exclusive(self, series: str) -> Iterator[Book]:

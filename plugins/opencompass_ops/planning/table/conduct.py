@@ -155,7 +155,8 @@ CONDUCT = (
         "baseline",
         "string",
         "Baseline",
-        "Compare with this one too: a model's name in the tables, or a run directory.",
+        "Compare with this one too: a model's name in the tables, a version (0.0.7 of the same series, SERIES@0.0.7), "
+        "or a run directory.",
         HOW,
         flags=("--baseline",),
     ),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -19,6 +21,10 @@ BEFORE = 3
 
 WITHIN = 2
 """A drop is found when it is an alarm at one of so many checkpoints, its own the first."""
+
+
+ORACLE_LEVEL = 0.01
+"""False alarms per checkpoint of :func:`found_by_oracle`."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,27 @@ def drops_found(
         if from_level:
             values[at:] -= curve.truth[at:] - curve.truth[at - 1]
         found += any(at <= alarm < at + within for alarm in alarms_at(curve, values))
+    return Found(found, draws)
+
+
+def found_by_oracle(curves: Sequence[Curve], draws: int, seed: int, *, sees_ahead: bool, size: float = 3.0) -> Found:
+    """Drops below a curve that goes on rising, as found by who knows more than any detector can.
+
+    It knows the noise and, without error, the curve up to the checkpoint before the drop. An alarm is two checkpoints
+    in a row whose mean is so far below what it expects that noise alone does it once in 100 checkpoints.
+
+    :param sees_ahead: whether it knows the curve beyond that too, else it expects that nothing changes any more.
+    """
+    rng = np.random.default_rng(seed)
+    limit = -NormalDist().inv_cdf(1 - ORACLE_LEVEL)
+    found = 0
+    for _ in range(draws):
+        curve, at = _place(curves, rng, 0.0)
+        around = slice(at - 1, at + WITHIN)
+        drop = np.array([0.0, *[size * curve.stderr[at]] * WITHIN])
+        rise = np.zeros(1 + WITHIN) if sees_ahead else curve.truth[around] - curve.truth[at - 1]
+        z = rng.standard_normal(1 + WITHIN) + (rise - drop) / np.maximum(curve.stderr[around], 1e-9)
+        found += bool(((z[:-1] + z[1:]) / math.sqrt(2) < limit).any())
     return Found(found, draws)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,7 @@ PROMOTION = {
     "step": 200,
     "weights_id": "w",
     "approval": True,
+    "approval_days": 2.0,
     "version": "0.0.2",
 }
 
@@ -22,7 +25,7 @@ class Task:
     """The part of a task instance that the operators use."""
 
     def __init__(self, **xcoms):
-        self.xcoms, self.id = xcoms, "ti"
+        self.xcoms, self.id, self.map_index = xcoms, "ti", -1
 
     def xcom_pull(self, task_ids, key="return_value"):
         return self.xcoms.get(f"{task_ids}_{key}")
@@ -39,10 +42,11 @@ def context(**xcoms):
 @pytest.fixture
 def judged(monkeypatch):
     """The gate's verdict, as the operator gets it, and the promotion that Airflow knows already."""
-    from opencompass_ops.gates.record import GateRecord, Promotion
+    from opencompass_ops.gates.record import GateRecord, Promotion, Scored
 
     def set_verdict(outcome, mode="enforce", promotion=False, known=None):
-        record = GateRecord(outcome, mode, promotion=Promotion(**PROMOTION) if promotion else None)
+        scores = (Scored("tiny-step-200", "sums", "accuracy", 200, 61.5, 1.25, 1000),)
+        record = GateRecord(outcome, mode, promotion=Promotion(**PROMOTION) if promotion else None, scores=scores)
         monkeypatch.setattr("opencompass_ops.operators.gate.last_promotion", lambda series: known)
         monkeypatch.setattr("opencompass_ops.gating.gate", lambda run_dir, database_url: record)
         monkeypatch.setattr("opencompass_ops.hooks.results.results_url", lambda: "sqlite://")
@@ -84,7 +88,15 @@ def test_a_dry_run_is_not_judged():
 
 def test_a_checkpoint_to_promote_is_handed_on(judged):
     judged("pass", promotion=True)
-    assert execute_gate()["pushed_promotion"] == PROMOTION
+    left = execute_gate()
+    assert left["pushed_promotion"] == PROMOTION
+    question = left["pushed_question"]
+    assert (
+        "Version **0.0.2**: **tiny-step-200**, step 200, would become the best checkpoint of series **tiny**"
+        in question
+    )
+    assert "| sums      | accuracy | 61.50   | 1.25   | 1000 |" in question
+    assert "Without an answer within 2 days it is not promoted." in question
 
 
 @pytest.mark.parametrize(
@@ -142,13 +154,36 @@ def test_a_person_is_asked_by_airflows_own_means_and_told_which_checkpoint_it_is
     monkeypatch.setattr(
         "airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **said: asked.update(said)
     )
-    with pytest.raises(TaskAwaitingInput):
-        ApproveOperator(task_id="approve").execute(
-            context(gate_promotion=PROMOTION, gate_gate={"headline": "gate pass: 2 of 2 comparisons passed"})
-        )
-    assert asked["subject"] == "Promote tiny-step-200?"
-    assert "2 of 2 comparisons" in asked["body"]
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        ApproveOperator(task_id="approve").execute(context(gate_promotion=PROMOTION, gate_question="the results"))
+    assert asked["subject"] == "Promote 0.0.2 of tiny?"
+    assert asked["body"] == "the results"
     assert asked["options"] == ["Approve", "Reject"]
+    assert asked["defaults"] == ["Reject"]
+    assert waiting.value.timeout == timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "timed_out", "said"),
+    [("Approve", False, "approved"), ("Reject", False, "rejected"), ("Reject", True, "expired")],
+)
+def test_the_answer_is_left_for_who_tells_how_the_run_ended(chosen, timed_out, said):
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+    from opencompass_ops.operators.gate import ApproveOperator, PromoteOperator
+
+    place = context()
+    with DAG("asks"):
+        place["task"] = ApproveOperator(task_id="approve")
+        place["task"] >> PromoteOperator(task_id="promote")
+    event = {
+        "chosen_options": [chosen], "params_input": {}, "responded_at": datetime.now(UTC), "responded_by_user": None,
+        "timedout": timed_out,
+    }  # fmt: skip
+    with nullcontext() if chosen == "Approve" else pytest.raises(DownstreamTasksSkipped):
+        place["task"].execute_complete(place, event)
+    assert place["ti"].xcoms["pushed_answer"] == said
 
 
 def test_a_question_that_was_lost_is_asked_again():

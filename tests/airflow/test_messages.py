@@ -94,6 +94,36 @@ def planned(files: LocalFiles) -> dict[str, Any]:
     return {"plan_return_value": {"run_dir": str(files.root), "dry_run": False}, "summarize_summary": summary}
 
 
+def test_that_a_promotion_waits_and_that_nobody_answered_are_told_once_each(
+    chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("AIRFLOW_CONN_OPENCOMPASS_SLACK")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow")
+    files = write_run(tmp_path / "run")
+    for shard in ("infer-0000", "infer-0001", "eval-0000"):
+        end(files, shard)
+    cover(files)
+    asked = {"model": "run7-step-700", "version": "0.0.7", "approval": True, "approval_days": 7.0}
+    xcoms = planned(files) | {
+        "summarize_summary": {"coverage": "", "failed": 0},
+        "gate_gate": {"is_red": False},
+        "gate_promotion": asked,
+    }
+    of_series = context(params={"series": "run7"}, **xcoms)
+    for _ in range(2):
+        NotifyOperator(task_id="notify").execute(of_series)
+    (waits,) = chat.texts
+    assert "promotion waits for approval" in waits
+    assert "tasks/approve/required_actions" in json.dumps(chat.taken)
+    for answer in ("approved", "rejected"):
+        tell_end(context(params={"series": "run7"}, **xcoms, approve_answer=answer) | {"reason": "success"})
+    assert len(chat.texts) == 1, "who has answered knows it"
+    for _ in range(2):
+        tell_end(context(params={"series": "run7"}, **xcoms, approve_answer="expired") | {"reason": "success"})
+    (_, expired) = chat.texts
+    assert "0.0.7 (run7-step-700) is not promoted: nobody answered within 7 days" in unescape(expired)
+
+
 def test_both_connections_are_chats_read_by_the_providers_rules(chat: ChatServer):
     said: list[str] = []
     lark, slack = channels(said.append)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -12,14 +13,19 @@ from typing import Any
 import pytest
 from live_world import DAG, World, until
 
+from chat_servers import chat_server
 from opencompass_ops.contract import layout
+from opencompass_ops.messages.channels import LARK_CONNECTION
 from opencompass_ops.results.rows import PairRows, RunRow, ScoreRow
 from opencompass_ops.results.store import Store
+from opencompass_ops.series.ledger import Ledger
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 MODEL = "gated-step-200"
 POLICY = {"mode": "enforce", "max_drop": 10, "promote": "better", "approval": True}
+A_MINUTE = 1.01 / 24 / 60
+"""The shortest time for an answer, in days."""
 GREEN = dict.fromkeys(("summarize", "gate", "approve", "promote"), "success")
 
 
@@ -27,7 +33,8 @@ GREEN = dict.fromkeys(("summarize", "gate", "approve", "promote"), "success")
 def runs(world: World) -> dict[str, str]:
     """By series a run that judges the same checkpoint: only the first has jobs, the others reuse its answers.
 
-    The checkpoint of step 100 is prepared: in series ``worse`` it has every item right, in the others none.
+    The checkpoint of step 100 is prepared: in series ``worse`` it has every item right, in the others none. Series
+    ``approved`` has evaluated two checkpoints, this one as its second.
     """
     config = world.config("gated", rows=40)
     asked: dict[str, Any] = {"model_overrides": [{"path": str(world.place / "model"), "abbr": MODEL}]}
@@ -37,6 +44,9 @@ def runs(world: World) -> dict[str, str]:
         (row,) = [row for row in store.history() if row.run_dir == str(world.run_dir(first))]
         for series in ("worse", "approved", "rejected"):
             prepare(store, world.place / "prepared" / series, row, series, is_right=series == "worse")
+    with Ledger.open(f"sqlite:///{world.folder / 'results.db'}") as ledger, ledger.exclusive("approved") as book:
+        for weights, step in (("prepared", 100), (row.weights_id, 200)):
+            book.begin(digest=weights, fingerprint="f", suite="gated", name=f"step-{step}", step=step)
     return {
         series: world.start(config, **asked, series=series, gate=json.dumps(POLICY))
         for series in ("worse", "approved", "rejected")
@@ -118,15 +128,19 @@ def test_what_a_person_approves_is_promoted_and_a_gate_that_judges_again_promote
 ):
     run = runs["approved"]
     asked = question(world, run)
-    assert asked["subject"] == f"Promote {MODEL}?"
+    assert asked["subject"] == "Promote 0.0.2 of approved?"
+    assert f"Version **0.0.2**: **{MODEL}**, step 200" in asked["body"]
     assert "gate pass: 1 of 1 comparisons passed" in asked["body"]
+    assert re.search(r"\| sums +\| accuracy +\|.*\| gated-step-100 \(previous, best\) \|", asked["body"])
+    assert "within 7 days" in asked["body"]
     assert promotions(world, "approved") == []
     answer(world, run, "Approve")
     world.assert_green(run)
     assert states(world, run) == GREEN
     (event,) = promotions(world, "approved")
     assert event["source_run_id"] == run
-    assert event["extra"] | {"series": "approved", "model": MODEL, "step": 200} == event["extra"]
+    named = {"series": "approved", "model": MODEL, "step": 200, "version": "0.0.2"}
+    assert event["extra"] | named == event["extra"]
 
     world.clear(run, "summarize", -1)
     until(lambda: world.instances(run, "promote")[0]["state"] is None, "clear")
@@ -152,3 +166,27 @@ def test_what_a_person_rejects_is_not_promoted_the_run_stays_green_and_clear_ask
     world.assert_green(run)
     assert states(world, run) == GREEN
     assert [event["extra"]["model"] for event in promotions(world, "rejected")] == [MODEL]
+
+
+def test_what_nobody_answers_in_time_is_not_promoted_and_a_chat_is_told(world: World, runs: dict[str, str]):
+    config = str(world.folder / "configs" / "eval_gated.py")
+    asked: dict[str, Any] = {"model_overrides": [{"path": str(world.place / "model"), "abbr": MODEL}]}
+    with chat_server(secret="s") as chat:
+        body = {"connection_id": LARK_CONNECTION, "conn_type": "lark", "host": chat.address, "password": chat.token}
+        world.airflow.rest.request("POST", "connections", json=body | {"extra": json.dumps({"secret": "s"})})
+        try:
+            gate = json.dumps(POLICY | {"approval_days": A_MINUTE})
+            run = world.start(config, **asked, series="unanswered", gate=gate)
+            question(world, run)
+            world.assert_green(run, 400)
+            until(lambda: "NOT promoted" in json.dumps(chat.taken), "the message of the callback")
+        finally:
+            world.airflow.rest.request("DELETE", f"connections/{LARK_CONNECTION}")
+    assert states(world, run) == {**GREEN, "promote": "skipped"}
+    assert world.xcom(run, "approve", "answer") == "expired"
+    assert promotions(world, "unanswered") == []
+    told = [body["card"] for body in chat.taken if "unanswered" in json.dumps(body)]  # other runs end meanwhile
+    assert [card["header"]["title"]["content"] for card in told] == [
+        "Evaluation done, promotion waits for approval: eval_gated",
+        "Evaluation done, NOT promoted, nobody answered: eval_gated",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from opencompass_ops.messages.collecting import (
     started,
     unplanned,
 )
-from opencompass_ops.messages.digest import Digest, Kind, Link
+from opencompass_ops.messages.digest import Answer, Digest, Kind, Link, Promotion
 from opencompass_ops.messages.ledger import RunLedger
 from opencompass_ops.messages.message import Tone, compose
 from opencompass_ops.messages.telling import tell
@@ -166,6 +167,34 @@ def test_the_gate_of_a_whole_run_is_its_headline(tmp_path: Path, outcome, title,
     message = compose(found, "en")
     assert (message.title, message.tone) == (title, tone)
     assert "50 against 56.25 of step-1000, p = 0.003" in text(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "line", "is_told"),
+    [
+        (Answer.WAITS, "promotion waits for approval", "is the best so far; without an answer within 7 days", True),
+        (Answer.EXPIRED, "NOT promoted, nobody answered", "is not promoted: nobody answered within 7 days", True),
+        (Answer.APPROVED, "promotion approved", "was approved and is promoted", False),
+        (Answer.REJECTED, "promotion rejected", "was rejected and is not promoted", False),
+    ],
+)
+def test_of_scheduled_runs_a_promotion_that_waits_or_that_nobody_answered_is_told(
+    tmp_path: Path, answer, title, line, is_told
+):
+    files = write_run(tmp_path)
+    for shard in ("infer-0000", "infer-0001", "eval-0000"):
+        end(files, shard)
+    cover(files)
+    gate(files, "pass")
+    asked = replace(SEEN, promotion=Promotion("0.0.7 (run7-step-700)", 7.0, answer))
+    found = digest(files, asked)
+    assert compose(found, "en").title == f"Evaluation done, {title}: eval_tiny"
+    assert f"Promotion 0.0.7 (run7-step-700) {line}" in text(found)
+    assert "晋级" in text(found, "zh")
+    chat = Channel("c", "lark", "https://x/y")
+    assert chat.wants(found, asked=False, scheduled=True) is is_told
+    assert not chat.wants(found, asked=False, scheduled=False)
+    assert found.key != digest(files).key
 
 
 def test_a_gate_that_had_nothing_to_compare_with_is_no_news(tmp_path: Path):

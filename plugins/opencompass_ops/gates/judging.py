@@ -15,7 +15,7 @@ from opencompass_ops.gates.flips import Items, align, flips_of
 from opencompass_ops.gates.health import HealthAlarm, alarms_of, casts_doubt
 from opencompass_ops.gates.multiplicity import benjamini_hochberg
 from opencompass_ops.gates.policy import BETTER, GatePolicy
-from opencompass_ops.gates.record import Alert, Finding, GateRecord, Promotion
+from opencompass_ops.gates.record import Alert, Finding, GateRecord, Promotion, Scored
 from opencompass_ops.gates.references import (
     Reference,
     baseline_of,
@@ -77,6 +77,7 @@ def judge_rows(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy)
         datasets=tuple(findings),
         alerts=tuple(_alerts(curves, policy)),
         health=tuple(signs),
+        scores=tuple(_scored(row) for row in candidates),
         notes=(*notes, *([] if findings else [NOTHING]), *_unmet(baselines, policy), *_unmatched(candidates, policy)),
     )
     promotion = _promotion(store, curves, record, policy)
@@ -216,6 +217,10 @@ def _finding(one: _Pairing, verdict: Judged, doubted: set[tuple[str, str]]) -> F
     )
 
 
+def _scored(row: ScoreRow) -> Scored:
+    return Scored(row.model, row.dataset, row.metric, row.step, row.value, row.stderr, row.n)
+
+
 def _signs(row: ScoreRow, references: Sequence[Reference], policy: GatePolicy) -> list[HealthAlarm]:
     before = [details(reference.row) for reference in references]
     return alarms_of(row.model, row.dataset, details(row), before, policy.unhealthy)
@@ -274,7 +279,8 @@ def _promotion(store: Store, curves: Curves, record: GateRecord, policy: GatePol
     if first.step is None or len({(row.series, row.model) for row in deciding}) != 1 or not _is_best(deciding):
         return None
     version = store.versions(first.series).of(first.series, first.weights_id, first.step)
-    return Promotion(first.series, first.model, first.step, first.weights_id, policy.approval, version)
+    asked = (policy.approval, policy.approval_days)
+    return Promotion(first.series, first.model, first.step, first.weights_id, *asked, version)
 
 
 def _is_best(curves: Curves) -> bool:

@@ -19,6 +19,9 @@ REFERENCES = (BASELINE, PREVIOUS, BEST)
 NEVER, BETTER = "never", "better"
 PROMOTIONS = (NEVER, BETTER)
 
+MINUTE = 1 / 24 / 60
+"""In days: people need at least so long to answer."""
+
 
 @dataclass(frozen=True)
 class GatePolicy:
@@ -36,6 +39,7 @@ class GatePolicy:
     :param unhealthy: share of a dataset's items that may be empty, unreadable or cut before its score is doubted.
     :param promote: ``better``: a checkpoint that passes and is the best of its series is promoted.
     :param approval: whether a person is asked before that.
+    :param approval_days: how long an answer is waited for; then the checkpoint is not promoted.
     """
 
     mode: str = REPORT
@@ -49,6 +53,7 @@ class GatePolicy:
     unhealthy: float = 0.05
     promote: str = NEVER
     approval: bool = False
+    approval_days: float = 7.0
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], where: str = "gate") -> GatePolicy:
@@ -156,4 +161,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "unhealthy": _number(0, 1),
     "promote": _one_of(*PROMOTIONS),
     "approval": _boolean,
+    "approval_days": _number(MINUTE, 365),
 }

@@ -1,9 +1,9 @@
 """What a gate leaves in ``summary/gate.json`` of the run directory; messages and pages read it.
 
 The file is a JSON object: ``schema_version``; ``outcome``: pass, fail, inconclusive or skipped; ``headline``: the one
-line; ``mode``: report or enforce; ``datasets``: one object per dataset and reference with the fields of
-:class:`Finding`; ``alerts``: of the detector; ``health``: lines about evaluations that are broken; ``notes``;
-``promotion``: None, or the fields of :class:`Promotion`.
+line; ``mode``: report or enforce; ``scores``: what was judged, with the fields of :class:`Scored`; ``datasets``: one
+object per dataset and reference with the fields of :class:`Finding`; ``alerts``: of the detector; ``health``: lines
+about evaluations that are broken; ``notes``; ``promotion``: None, or the fields of :class:`Promotion`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,29 @@ from opencompass_ops.gates.health import HealthAlarm
 from opencompass_ops.gates.verdict import FAIL, INCONCLUSIVE, PASS, SKIPPED
 
 ENFORCED = "enforce"
+
+PROMOTION_KEY = "promotion"
+"""XCom of the gate's task: which checkpoint should be promoted, None for none."""
+
+ANSWER_KEY = "answer"
+"""XCom of the approval: a value of :class:`opencompass_ops.messages.digest.Answer`."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score that was judged, in the metric's unit.
+
+    :param stderr: standard error, None when unknown.
+    :param n: samples scored.
+    """
+
+    model: str
+    dataset: str
+    metric: str
+    step: int | None
+    value: float
+    stderr: float | None
+    n: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,7 @@ class Promotion:
     """A checkpoint that should become the best of its series.
 
     :param approval: whether a person is asked first.
+    :param approval_days: how long for.
     :param version: within its series, e.g. ``0.0.7``; "" for what no series has evaluated.
     """
 
@@ -94,6 +118,7 @@ class Promotion:
     step: int | None
     weights_id: str
     approval: bool
+    approval_days: float = 7.0
     version: str = ""
 
 
@@ -108,6 +133,7 @@ class GateRecord:
     health: tuple[HealthAlarm, ...] = ()
     notes: tuple[str, ...] = ()
     promotion: Promotion | None = None
+    scores: tuple[Scored, ...] = ()
 
     @property
     def is_red(self) -> bool:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from opencompass_ops.gates.flips import LOST, Flip
-from opencompass_ops.gates.record import Finding, GateRecord
+from opencompass_ops.gates.record import Finding, GateRecord, Promotion, Scored
 from opencompass_ops.gates.table import Alarm
 from opencompass_ops.gates.verdict import FAIL
+
+RESULTS = 40
+"""Lines of results that a person is shown who is to approve a promotion; the gate's log has all."""
 
 SHOWN = 5
 """Lost items of a dataset that the text shows; the file has more."""
@@ -41,6 +44,28 @@ def gate_text(record: GateRecord) -> str:
         "\n\n".join(text for one in record.datasets if one.outcome == FAIL and (text := flips_text(one))),
     ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def question_text(record: GateRecord, promotion: Promotion) -> str:
+    """What a person is told who is to approve a promotion, in Markdown: which checkpoint it is, and its results."""
+    version = f"Version **{promotion.version}**: " if promotion.version else ""
+    return "\n\n".join(
+        [
+            f"{version}**{promotion.model}**, step {promotion.step}, would become the best checkpoint of series "
+            f"**{promotion.series}**.",
+            record.headline,
+            results_table(record),
+            f"Without an answer within {promotion.approval_days:.3g} days it is not promoted.",
+        ]
+    )
+
+
+def results_table(record: GateRecord) -> str:
+    """In Markdown, every score that was judged, and beside it each that it was compared with."""
+    header = ("dataset", "metric", "score", "± SE", "n", "against", "its score", "difference, 95 %", "outcome")
+    rows = [line for one in record.scores for line in _result(one, record.datasets)]
+    table = tabulate(rows[:RESULTS], headers=header, disable_numparse=True, tablefmt="github")
+    return table if len(rows) <= RESULTS else f"{table}\n\n{len(rows) - RESULTS} more lines stand in the gate's log."
 
 
 def comparisons_table(findings: Sequence[Finding]) -> str:
@@ -76,10 +101,30 @@ def flips_text(one: Finding) -> str:
     )
 
 
+def _result(one: Scored, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+    error = "-" if one.stderr is None else f"{one.stderr:.2f}"
+    score = (one.dataset, one.metric, f"{one.value:.2f}", error, str(one.n))
+    compared = [
+        (_role(other), f"{other.reference_value:.2f}", _interval(other), _outcome(other))
+        for other in findings
+        if (other.model, other.dataset) == (one.model, one.dataset)
+    ]
+    return [(*score, *line) for line in compared or [("-",) * 4]]
+
+
+def _role(one: Finding) -> str:
+    return f"{one.reference} ({', '.join(one.kinds)})" if one.kinds else one.reference
+
+
+def _interval(one: Finding) -> str:
+    return f"{one.difference:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+
+
+def _outcome(one: Finding) -> str:
+    return one.outcome if one.counts else f"({one.outcome})"
+
+
 def _finding(one: Finding) -> tuple[str, ...]:
-    role = f"{one.reference} ({', '.join(one.kinds)})" if one.kinds else one.reference
-    interval = f"{one.difference:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
-    outcome = one.outcome if one.counts else f"({one.outcome})"
     numbers = (
         f"{one.allowed:.2f}",
         f"{one.mde:.2f}",
@@ -91,11 +136,11 @@ def _finding(one: Finding) -> tuple[str, ...]:
     return (
         one.model,
         one.dataset,
-        outcome,
+        _outcome(one),
         f"{one.value:.2f}",
-        role,
+        _role(one),
         f"{one.reference_value:.2f}",
-        interval,
+        _interval(one),
         *numbers,
         one.method,
     )

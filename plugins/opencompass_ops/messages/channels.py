@@ -55,9 +55,9 @@ class Channel:
         """Whether this message belongs here.
 
         :param asked: whoever started the run wants messages (``-l``).
-        :param scheduled: nobody started it; then bad news is always told.
+        :param scheduled: nobody started it; then what needs somebody is always told.
         """
-        return asked or bool(self.events & digest.kinds) or (scheduled and digest.is_bad)
+        return asked or bool(self.events & digest.kinds) or (scheduled and digest.needs_somebody)
 
 
 def lark_channel(name: str, *, host: str | None, password: str | None, extra: Mapping[str, Any]) -> Channel:

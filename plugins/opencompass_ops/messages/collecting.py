@@ -20,7 +20,7 @@ from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import Plan, PlannedPair, PlannedShard
 from opencompass_ops.contract.records import Manifest
 from opencompass_ops.contract.spec import EVAL, VIZ
-from opencompass_ops.messages.digest import Digest, Gate, GateFinding, Kind, Link, ScoreLine, Stage, Trouble
+from opencompass_ops.messages.digest import Digest, Gate, GateFinding, Kind, Link, Promotion, ScoreLine, Stage, Trouble
 from opencompass_ops.results import metrics
 
 _SKIPPED = "skipped"
@@ -37,6 +37,7 @@ class Circumstances:
     :param launch: the run's id in Airflow, "" for the command line.
     :param problem: what else went wrong, e.g. that scores could not be stored; one line.
     :param task: where that was.
+    :param promotion: for which a person is, or was, asked.
     """
 
     user: str = ""
@@ -44,6 +45,7 @@ class Circumstances:
     problem: str = ""
     task: str = "summarize"
     links: tuple[Link, ...] = ()
+    promotion: Promotion | None = None
 
 
 def started(run_dir: str, seen: Circumstances) -> Digest:
@@ -81,6 +83,7 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
         pairs=(len(pairs) - len(lacking), len(pairs) or len(plan.pairs)),
         scores=tuple(score for pair in plan.pairs for score in _scores(files, pair)),
         gate=_gate(files),
+        promotion=seen.promotion,
         notes=(*budget, *_alarms(files)),
         summary=str(files.path(table)) if files.exists(table) else "",
         seconds=_seconds(plan),

@@ -95,11 +95,34 @@ class Gate:
     findings: tuple[GateFinding, ...] = ()
 
 
+class Answer(str, Enum):
+    """What a person has said who was asked to approve a promotion."""
+
+    # WAITS: nothing yet. EXPIRED: nothing in time, so the checkpoint is not promoted.
+    WAITS = "waits"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A checkpoint that becomes the best of its series if a person approves.
+
+    :param checkpoint: its version and name.
+    :param days: how long an answer is waited for.
+    """
+
+    checkpoint: str
+    days: float
+    answer: Answer = Answer.WAITS
+
+
 @dataclass(frozen=True)
 class Link:
     """Where to look.
 
-    :param what: ``run``, ``log`` or ``page``.
+    :param what: ``run``, ``log``, ``page`` or ``answer``.
     """
 
     what: str
@@ -118,6 +141,7 @@ class Digest:
     :param stages: the shards; empty when there is no plan.
     :param troubles: what failed and why; the shards of ``stages`` are not repeated.
     :param pairs: how many model x dataset pairs have what the run promised, and of how many.
+    :param promotion: for which a person is, or was, asked; None for none.
     :param notes: lines to quote as they are, e.g. which budget is used up.
     :param summary: path of the score table, "" when there is none.
     :param seconds: since the launch, 0 when that is not known.
@@ -134,6 +158,7 @@ class Digest:
     pairs: tuple[int, int] = (0, 0)
     scores: tuple[ScoreLine, ...] = ()
     gate: Gate | None = None
+    promotion: Promotion | None = None
     notes: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     summary: str = ""
@@ -143,7 +168,7 @@ class Digest:
     @property
     def kinds(self) -> frozenset[Kind]:
         """All that the message tells: a failed run may have a gate result too."""
-        return frozenset({self.kind, *([Kind.GATE] if self.gate else [])})
+        return frozenset({self.kind, *([Kind.GATE] if self.gate or self.promotion else [])})
 
     @property
     def moment(self) -> str:
@@ -152,9 +177,15 @@ class Digest:
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody should look."""
+        """Whether something went wrong."""
         failed_gate = self.gate is not None and self.gate.outcome == FAIL
         return failed_gate or self.kind in (Kind.FAILURE, Kind.HANG, Kind.BUDGET)
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether somebody should look, or answer."""
+        answer = self.promotion.answer if self.promotion else None
+        return self.is_bad or answer in (Answer.WAITS, Answer.EXPIRED)
 
     @property
     def failed(self) -> tuple[Trouble, ...]:
@@ -168,4 +199,6 @@ class Digest:
         Reasons do not count: they name jobs, and every retry has another one.
         """
         gate = [self.gate.outcome, [[f.model, f.dataset, f.outcome] for f in self.gate.findings]] if self.gate else []
-        return codec.digest([self.kind.value, sorted(t.label for t in self.failed), gate, self.notes, self.launch])[:16]
+        told = [self.kind.value, sorted(t.label for t in self.failed), gate, self.notes, self.launch]
+        promotion = [[self.promotion.checkpoint, self.promotion.answer.value]] if self.promotion else []
+        return codec.digest([*told, *promotion])[:16]

@@ -108,7 +108,9 @@ def _tidy(line: Line) -> Line:
 
 
 def _title(digest: Digest) -> str:
-    """The failed gate of a whole run is its headline; that of a failed one is a line."""
+    """What a person is asked, or the gate, of a whole run is its headline; the gate of a failed one is a line."""
+    if digest.promotion and digest.kind in (Kind.GATE, Kind.SUCCESS):
+        return f"promotion_{digest.promotion.answer.value}"
     if digest.kind in (Kind.GATE, Kind.SUCCESS) and digest.gate:
         return f"gate_{_outcome(digest.gate.outcome)}"
     return digest.kind.value
@@ -117,7 +119,7 @@ def _title(digest: Digest) -> str:
 def _tone(digest: Digest) -> Tone:
     if digest.is_bad:
         return Tone.WARN if digest.kind in (Kind.HANG, Kind.BUDGET) else Tone.BAD
-    if digest.gate and digest.gate.outcome != PASS:
+    if digest.needs_somebody or (digest.gate and digest.gate.outcome != PASS):
         return Tone.WARN
     return Tone.INFO if digest.kind is Kind.START else Tone.GOOD
 
@@ -127,6 +129,10 @@ def _lines(digest: Digest, language: str) -> Iterator[Line]:
     yield from (Line(note, say("note")) for note in digest.notes[:GROUPS])
     if digest.kind is not Kind.START and digest.pairs[1]:
         yield Line(say("of_pairs", done=digest.pairs[0], total=digest.pairs[1]), say("pairs"))
+    if digest.promotion:
+        asked = digest.promotion
+        said = say(asked.answer.value, checkpoint=asked.checkpoint, days=f"{asked.days:.3g}")
+        yield Line(said, say("promotion"))
     yield Line(_jobs(digest, language), say("jobs"))
     if digest.gate:
         yield from _gate(digest.gate, language)

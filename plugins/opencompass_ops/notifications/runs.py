@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opencompass_ops.messages.channels import Channel
     from opencompass_ops.messages.collecting import Circumstances
-    from opencompass_ops.messages.digest import Digest
+    from opencompass_ops.messages.digest import Digest, Promotion
     from opencompass_ops.messages.ledger import Entry, Ledger
 
 Say = Callable[[str], None]
@@ -123,13 +123,16 @@ class AirflowRun:
         from opencompass_ops.messages.collecting import Circumstances
         from opencompass_ops.messages.digest import Link
 
+        promotion = self._promotion()
         base = conf.get("api", "base_url", fallback="").rstrip("/")
         run = f"{base}/dags/{quote(self._dag_id)}/runs/{quote(str(self.context['run_id']), safe='')}"
         links = [
             Link("run", run),
             *(Link(what, f"{run}/tasks/{task}") for what, task in (("log", log), ("page", page)) if task),
+            *([Link("answer", f"{run}/tasks/approve/required_actions")] if promotion else []),
         ]
         return Circumstances(
+            promotion=promotion,
             user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
             launch=str(self.context["run_id"]),
             problem=problem,
@@ -200,6 +203,18 @@ class AirflowRun:
             return "summarize", ""
         task = str(getattr(self.context.get("ti"), "task_id", "promote"))
         return task, f"the run has failed after its scores were complete ({reason}); the log of the task says why"
+
+    def _promotion(self) -> Promotion | None:
+        """That for which a person is, or was, asked."""
+        from opencompass_ops.gates.record import ANSWER_KEY, PROMOTION_KEY
+        from opencompass_ops.messages.digest import Answer, Promotion
+
+        asked = self._pull("gate", PROMOTION_KEY)
+        if not asked or not asked["approval"]:
+            return None
+        answer = Answer(self._pull("approve", ANSWER_KEY) or Answer.WAITS)
+        name = f"{asked['version']} ({asked['model']})" if asked["version"] else asked["model"]
+        return Promotion(name, asked["approval_days"], answer)
 
     def _log(self) -> str:
         """The task whose log says most: of the first shard that failed."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
+
+from opencompass_ops.gates.record import ANSWER_KEY, PROMOTION_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,8 +24,8 @@ PROMOTED = AssetAlias("opencompass_promoted")
 XCOM_CHARACTERS = 6000
 """Airflow keeps XComs in its metadata database; the whole text stands in the log."""
 
-PROMOTION_KEY = "promotion"
-"""XCom of the gate: which checkpoint should be promoted, None for none."""
+QUESTION_KEY = "question"
+"""XCom of the gate: what a person is told who is to approve that."""
 
 
 def best_of(series: str) -> Asset:
@@ -61,7 +64,7 @@ class GateOperator(BaseOperator):
         :raises GateFailed: names the datasets.
         """
         from opencompass_ops.errors import GateFailed
-        from opencompass_ops.gates.views import gate_text
+        from opencompass_ops.gates.views import gate_text, question_text
         from opencompass_ops.gating import gate
         from opencompass_ops.hooks.results import results_url
 
@@ -80,7 +83,10 @@ class GateOperator(BaseOperator):
             "text": text[:XCOM_CHARACTERS],
         }
         ti.xcom_push(key="gate", value=small)
-        ti.xcom_push(key=PROMOTION_KEY, value=self._to_promote(record.promotion))
+        promotion = self._to_promote(record.promotion)
+        ti.xcom_push(key=PROMOTION_KEY, value=promotion)
+        if record.promotion and promotion:
+            ti.xcom_push(key=QUESTION_KEY, value=question_text(record, record.promotion))
         if record.is_red:
             raise GateFailed(record.headline)
 
@@ -98,10 +104,13 @@ class GateOperator(BaseOperator):
 class ApproveOperator(ApprovalOperator):
     """Ask a person whether the checkpoint is promoted, where the policy wants that; skipped when nothing is to be.
 
+    Without an answer within the days that the policy gives it is rejected.
+
     :param gate_task: id of the task that judged.
     """
 
     def __init__(self, *, gate_task: str = "gate", subject: str = "Promote the checkpoint?", **kwargs: Any) -> None:
+        kwargs = {"defaults": self.REJECT, "response_timeout": timedelta(days=7), **kwargs}
         super().__init__(subject=subject, **kwargs)
         self.gate_task = gate_task
 
@@ -116,12 +125,22 @@ class ApproveOperator(ApprovalOperator):
         if not promotion["approval"]:
             self.log.info("promotion of %s needs no approval", promotion["model"])
             return None
-        self.subject = f"Promote {promotion['model']}?"
-        self.body = (
-            f"**{promotion['model']}** (step {promotion['step']}) would become the best checkpoint of series "
-            f"**{promotion['series']}**.\n\n{context['ti'].xcom_pull(task_ids=self.gate_task, key='gate')['headline']}"
-        )
+        self.subject = f"Promote {promotion['version'] or promotion['model']} of {promotion['series']}?"
+        self.body = context["ti"].xcom_pull(task_ids=self.gate_task, key=QUESTION_KEY)
+        self.response_timeout = timedelta(days=promotion["approval_days"])
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Take the answer, and leave it for who tells how the run ended."""
+        from opencompass_ops.messages.digest import Answer
+
+        if event.get("timedout"):
+            answer = Answer.EXPIRED
+            self.log.warning("nobody has answered in time, so the checkpoint is not promoted; clear gate to ask again")
+        else:
+            answer = Answer.APPROVED if event.get("chosen_options") == [self.APPROVE] else Answer.REJECTED
+        context["ti"].xcom_push(key=ANSWER_KEY, value=answer.value)  # a rejection is raised below
+        return super().execute_complete(context, event)
 
 
 class PromoteOperator(BaseOperator):

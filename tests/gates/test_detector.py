@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.surrogates import calibration_series, curve_of, drops_found, false_alarms
+from benchmarks.surrogates import calibration_series, curve_of, drops_found, false_alarms, found_by_oracle
 from opencompass_ops.gates.detector import LEARNED, Score, SeriesDetector
 from opencompass_ops.gates.table import SeriesKey, read_scores, replay
 
@@ -42,14 +43,31 @@ def curves():
     return [curve_of(scores) for scores in calibration_series(read_scores(PYTHIA / "curves.csv")).values()]
 
 
-def test_false_alarms_are_at_most_one_in_a_hundred_checkpoints(curves):
-    told, checkpoints = false_alarms(curves, 250, seed=1)
+DRAWS = pytest.mark.parametrize("draws", [200, pytest.param(1_000, marks=pytest.mark.soak)])
+"""Three standard deviations of the simulation itself are allowed for: of the false alarms, of which there may be 1 in 100
+checkpoints, about 0.5 with 200 draws of some 20 checkpoints and 0.2 with 1,000; of the 80 % that are to be found, 8.5 and
+3.8. docs/gates.md has the figures of 1,000 draws on all published curves."""
+
+
+@DRAWS
+def test_false_alarms_are_at_most_one_in_a_hundred_checkpoints(curves, draws):
+    told, checkpoints = false_alarms(curves, draws, seed=1)
     assert told / checkpoints <= 0.01 + 3 * math.sqrt(0.01 / checkpoints)
 
 
-def test_four_of_five_drops_of_three_standard_errors_are_found_within_two_checkpoints(curves):
-    found = drops_found(curves, 200, seed=2)
+@DRAWS
+def test_four_of_five_drops_of_three_standard_errors_are_found_within_two_checkpoints(curves, draws):
+    found = drops_found(curves, draws, seed=2)
     assert found.share >= 0.8 - 3 * math.sqrt(0.8 * 0.2 / found.drops)
+
+
+def test_no_detector_could_find_more_below_rising_curves_than_who_knows_them(curves):
+    found, knows_past, knows_all = (
+        drops_found(curves, 200, seed=3, from_level=False).share,
+        *(found_by_oracle(curves, 2_000, seed=3, sees_ahead=sees).share for sees in (False, True)),
+    )
+    assert found < knows_past < knows_all
+    assert knows_all == pytest.approx(NormalDist().cdf(3 * math.sqrt(2) - NormalDist().inv_cdf(0.99)), abs=0.02)
 
 
 def test_a_detector_that_never_speaks_fails_the_same_demand(curves, monkeypatch):

@@ -209,15 +209,20 @@ def test_the_record_is_one_json_object_that_messages_can_read(lab):
 
 
 @pytest.mark.parametrize("sign", ["truncated", "empty_predictions", "empty_answers", "unjudged"])
-def test_what_was_scored_while_its_evaluation_was_unhealthy_is_never_promoted(lab, sign):
-    policy = GatePolicy(promote="better")
-    first = judge_run(lab.store, lab.run(100, right(0.6, n=9000), health={sign: 900}), policy)
-    assert first.outcome == SKIPPED
-    assert first.promotion is None
+def test_the_first_checkpoint_of_a_series_is_not_promoted_when_its_evaluation_is_unhealthy(lab, sign):
+    first = judge_run(lab.store, lab.run(100, right(0.6), health={sign: 60}), GatePolicy(promote="better"))
+    assert (first.outcome, first.promotion) == (SKIPPED, None)
     assert "is not promoted" in gate_text(first)
-    again = judge_run(lab.store, lab.run(200, right(0.7, n=9000), health={sign: 900}), policy)
-    assert (again.outcome, again.promotion) == (PASS, None)
-    assert judge_run(lab.store, lab.run(300, right(0.8, n=9000), health={sign: 90}), policy).promotion is not None
+    healthy = lab.run(50, right(0.7), health={sign: 50})
+    assert judge_run(lab.store, healthy, GatePolicy(promote="better")).promotion is not None
+
+
+def test_ill_health_that_is_not_new_excuses_no_drop_and_is_not_promoted_either(lab):
+    lab.run(100, right(0.6, n=9000), health={"truncated": 900})
+    run = lab.run(200, right(0.7, n=9000), health={"truncated": 900})
+    record = judge_run(lab.store, run, GatePolicy(promote="better"))
+    assert (record.outcome, record.promotion) == (PASS, None)
+    assert judge_run(lab.store, run, GatePolicy(promote="better", unhealthy=0.2)).promotion is not None
 
 
 def test_ill_health_of_what_does_not_decide_stops_no_promotion(lab):

@@ -44,9 +44,9 @@ def curves():
 
 
 DRAWS = pytest.mark.parametrize("draws", [200, pytest.param(1_000, marks=pytest.mark.soak)])
-"""Three standard deviations of the simulation itself are allowed for: of the false alarms, of which there may be 1 in 100
-checkpoints, about 0.5 with 200 draws of some 20 checkpoints and 0.2 with 1,000; of the 80 % that are to be found, 8.5 and
-3.8. docs/gates.md has the figures of 1,000 draws on all published curves."""
+"""Three standard deviations of the simulation itself are allowed for: of the false alarms, of which there may be 1 in
+100 checkpoints, about 0.5 with 200 draws of some 20 checkpoints and 0.2 with 1,000; of the 80 % that are to be found,
+8.5 and 3.8. docs/gates.md has the figures of 1,000 draws on all published curves."""
 
 
 @DRAWS

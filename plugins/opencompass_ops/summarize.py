@@ -21,6 +21,7 @@ def summarize(run_dir: str | Path, *, database_url: str) -> Report:
     :param database_url: SQLAlchemy URL of the results database.
     """
     from opencompass_ops.budgets.account import limits_met
+    from opencompass_ops.gates.curves import with_alarms
     from opencompass_ops.instance import absolute
     from opencompass_ops.results.report import report
     from opencompass_ops.results.station import save_to_station
@@ -28,7 +29,7 @@ def summarize(run_dir: str | Path, *, database_url: str) -> Report:
 
     files = LocalFiles(run_dir)
     plan = Plan.from_json(files.read(layout.PLAN))
-    made = report(files, plan, Store.open(database_url))
+    made = report(files, plan, Store.open(database_url), look=with_alarms)
     made = replace(made, notes=(*made.notes, *limits_met(files, plan, database_url)))
     if plan.params.get("analysis_repeat"):
         made = _with_repeats(made, files, plan)

@@ -7,16 +7,22 @@ import itertools
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from matplotlib.collections import PathCollection
 from PIL import Image
 
+from opencompass_ops.gates.curves import with_alarms
+from opencompass_ops.gates.table import read_scores, replay
 from opencompass_ops.results import plots
 from opencompass_ops.results.findings import examine
 from opencompass_ops.results.plots import Point, render
 from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.scores import scores_of
 from opencompass_ops.results.series import series_names
+
+PYTHIA = Path(__file__).parent.parent / "golden" / "pythia"
 
 
 def point(series="tiny", step=0, dataset="sum", value=50.0, bars=True, **changes):
@@ -52,6 +58,49 @@ def test_every_kind_of_run_can_be_drawn(points):
     width, height = size(render(points, "eval_tiny", {"sum": 25.0}))
     assert width > 600
     assert height > 200
+
+
+SAVED = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 3000, *range(13_000, 144_000, 10_000))
+
+
+def axes_of(points, monkeypatch):
+    """The first panel of the figure."""
+    drawn = []
+    monkeypatch.setattr(plots, "_png", lambda figure: drawn.append(figure) or b"")
+    render(points, "t")
+    drawn[0].draw_without_rendering()
+    return drawn[0].axes[0]
+
+
+def test_checkpoints_that_are_crowded_at_the_beginning_are_drawn_equally_far_apart(monkeypatch):
+    axes = axes_of([point(step=step) for step in SAVED], monkeypatch)
+    places = [axes.transData.transform((step, 50.0))[0] for step in SAVED]
+    widths = [right - left for left, right in itertools.pairwise(places)]
+    assert max(widths) == pytest.approx(min(widths))
+    assert "evenly spaced" in axes.get_xlabel()
+    assert [label.get_text() for label in axes.get_xticklabels()][-1] == "143k"
+
+
+def test_checkpoints_that_are_saved_regularly_are_drawn_to_scale(monkeypatch):
+    axes = axes_of([point(step=step) for step in (0, *range(13_000, 144_000, 10_000))], monkeypatch)
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("linear", "training step")
+
+
+def test_alarms_are_ringed_where_the_detector_raises_them(monkeypatch):
+    series = read_scores(PYTHIA / "replay.csv")
+    (lambada,) = (some for key, some in series.items() if key.task == "lambada_openai")
+    curve = [
+        point(step=one.step, value=100 * one.value, stderr=100 * one.stderr, low=None, high=None) for one in lambada
+    ]
+    marked = with_alarms([*curve, point("base", None)])
+    told = [alarm.step for alarm in replay(series)]
+    assert [one.step for one in marked if one.fell] == told
+    (rings,) = (found for found in axes_of(marked, monkeypatch).collections if isinstance(found, PathCollection))
+    assert [x for x, _ in rings.get_offsets()] == told
+
+
+def test_two_checkpoints_of_one_step_are_looked_at_as_one():
+    assert not any(one.fell for one in with_alarms([point(step=5), point(step=5, value=20.0), point(step=6)]))
 
 
 def test_the_same_points_make_the_same_file():

@@ -14,6 +14,7 @@ from opencompass_ops.contract.records import ExitRecord, Manifest
 from opencompass_ops.contract.spec import VIZ, Part, ShardSpec
 from opencompass_ops.results import plots
 from opencompass_ops.results.report import XCOM_BYTES, report
+from opencompass_ops.results.versions import Versions
 
 LOST = ("tiny-step-000500", "facts")
 
@@ -45,6 +46,17 @@ def test_the_plot_of_a_series_shows_the_checkpoints_that_other_runs_evaluated(st
     seen = [[(point.series, point.step, point.value) for point in points] for points in drawn]
     curve = [("tiny", 100, 0.0), ("tiny", 200, 25.0), ("tiny", 300, 50.0)]
     assert seen == [curve[:1], curve[:2], curve]
+
+
+def test_the_plot_names_the_version_that_the_series_has_given_the_checkpoint(store, make_run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "render", lambda points, title: drawn.append(title) or b"png")
+    known = Versions([("tiny", "sha256:step-100", 100, 7)])
+    monkeypatch.setattr(type(store), "versions", lambda self, *series: known)
+    for step in (100, 200):
+        run = make_run(f"run-{step}", models=[f"step-{step}"], datasets=["sum"]).fill()
+        report(run.files, replace(run.plan, params={"series": "tiny"}), store)
+    assert drawn == ["eval_tiny, tiny 0.0.7", "eval_tiny"]
 
 
 def test_what_makes_a_score_doubtful_is_noted_pair_by_pair(make_run):

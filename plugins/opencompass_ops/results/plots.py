@@ -27,6 +27,14 @@ TITLE_INCHES = 0.58
 THICK = 3.5
 """Points; the bar of the standard error, over the thin one of the interval."""
 
+ALARM = "#B00020"
+CROWDED, NARROW = 1 / 3, 1 / 20
+"""Where so many of the steps share so little of the axis, all are equally far apart: trainers save at 1, 2, 4, ..."""
+
+EVENLY = "training step, checkpoints evenly spaced"
+TICKS = 8
+
+RINGS = "ring: alarm of the detector"
 ERRORS = "thick bar: standard error; thin bar: 95 % interval"
 CHANCE = "chance"
 
@@ -39,6 +47,7 @@ class Point:
     :param label: the model's name on a bar.
     :param stderr: standard error, None when unknown.
     :param low: lower end of the 95 % interval, None when unknown.
+    :param fell: whether the detector raises an alarm here.
     """
 
     series: str
@@ -51,6 +60,7 @@ class Point:
     low: float | None
     high: float | None
     n: int
+    fell: bool = False
 
 
 def points_of(plan: Plan, scores: Sequence[Score]) -> list[Point]:
@@ -130,6 +140,7 @@ def _headline(figure: Figure, title: str, points: Sequence[Point], left_out: int
     n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}"
     more = f"; {left_out} more datasets not drawn" if left_out else ""
     bars = f"; {ERRORS}" if any(point.low is not None for point in points) else ""
+    bars += f"; {RINGS}" if any(point.fell for point in points) else ""
     height = figure.get_figheight()
     figure.text(0.015, 1 - 0.1 / height, title, fontsize=12, fontweight="bold", va="top")
     figure.text(0.015, 1 - 0.34 / height, f"{n} samples per score{bars}{more}", fontsize=9, color="0.35", va="top")
@@ -146,9 +157,9 @@ def _curves_together(points: Sequence[Point], datasets: Sequence[str], chance: M
                 CHANCE, (1.005, chance[dataset]), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                 color=_colour(index),
             )  # fmt: skip
-    _step_axis(axes, points, chance)
     axes.set_ylabel("score", fontsize=9.5)
     axes.set_xlabel("training step", fontsize=9.5)
+    _step_axis(axes, points, chance)
     axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(datasets)), fontsize=9)
     return figure
 
@@ -217,6 +228,10 @@ def _curve(axes: Axes, points: Sequence[Point], index: int, label: str) -> None:
         label=label,
     )
     axes.errorbar(steps, values, yerr=_stderr(ordered), color=_colour(index), linestyle="none", elinewidth=THICK)
+    fell = [(point.step or 0, point.value) for point in ordered if point.fell]
+    if fell:
+        at, height = zip(*fell, strict=True)
+        axes.scatter(at, height, s=130, facecolors="none", edgecolors=ALARM, linewidths=1.8, zorder=5)
 
 
 def _bar(axes: Axes, point: Point, row: int) -> None:
@@ -251,12 +266,40 @@ def _step_axis(axes: Axes, points: Sequence[Point], chance: Mapping[str, float])
         axes.set_xticks([])
     elif len(steps) == 1:
         axes.set_xticks(steps)
+    elif _is_crowded(steps):
+        _space_evenly(axes, steps)
     else:
         margin = 0.04 * (steps[-1] - steps[0])
         axes.set_xlim(steps[0] - margin, steps[-1] + margin)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if steps and steps[-1] >= 10_000:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _space_evenly(axes: Axes, steps: Sequence[int]) -> None:
+    import numpy as np
+
+    # beyond the ends there is an axis too: half a width, as far as one step goes there
+    known = [2 * steps[0] - steps[1], *steps, 2 * steps[-1] - steps[-2]]
+    places = np.arange(-1.0, len(steps) + 1)
+
+    def place_of(step: Any) -> Any:
+        return np.interp(step, known, places)
+
+    def step_at(place: Any) -> Any:
+        return np.interp(place, places, known)
+
+    axes.set_xscale("function", functions=(place_of, step_at))
+    axes.set_xlim(step_at(-0.6), step_at(len(steps) - 0.4))
+    stride = -(-len(steps) // TICKS)
+    axes.set_xticks(steps[::-1][::stride][::-1])
+    axes.set_xlabel(EVENLY if axes.get_xlabel() else "", fontsize=9.5)
+
+
+def _is_crowded(steps: Sequence[int]) -> bool:
+    """:param steps: distinct, sorted, at least two."""
+    narrow = steps[0] + NARROW * (steps[-1] - steps[0])
+    return sum(step <= narrow for step in steps) > max(3, CROWDED * len(steps))
 
 
 def _limits(points: Sequence[Point], chance: Mapping[str, float]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
@@ -22,6 +22,8 @@ from opencompass_ops.results.summary import Summary, summarize
 
 if TYPE_CHECKING:
     from opencompass_ops.results.store import Store
+
+Look = Callable[[Sequence[plots.Point]], list[plots.Point]]
 
 PLOT = "scores"
 XCOM_BYTES = 8000
@@ -71,7 +73,7 @@ class Report:
         }
 
 
-def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
+def report(files: LocalFiles, plan: Plan, store: Store | None = None, *, look: Look = list) -> Report:
     """Read what a run left, write summary, plot and coverage, and record it in the database.
 
     Partial runs are reported with what they lack. A database that cannot be written is a failure in
@@ -79,6 +81,7 @@ def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
 
     :param files: the run directory.
     :param store: the results database; None records nothing.
+    :param look: marks the points of a curve at which the detector raises an alarm.
     :raises ConfigError: a summary group that applies to this run is malformed.
     """
     findings = examine(files, plan)
@@ -90,7 +93,7 @@ def report(files: LocalFiles, plan: Plan, store: Store | None = None) -> Report:
     if plan.mode != INFER_ONLY:
         summary = _summarize(plan, findings)
         table = summary.table()
-        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores, store), *written, *foreign]
+        written = [*_write_summary(files, summary), *_write_plot(files, plan, scores, store, look), *written, *foreign]
     return Report(
         run_dir=str(files.root),
         table=table,
@@ -114,15 +117,24 @@ def _write_summary(files: LocalFiles, summary: Summary) -> list[str]:
     return [layout.summary(summary.stamp, suffix) for suffix in texts]
 
 
-def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score], store: Store | None) -> list[str]:
+def _write_plot(files: LocalFiles, plan: Plan, scores: Sequence[Score], store: Store | None, look: Look) -> list[str]:
     points = plots.points_of(plan, scores)
     if not points:
         return []
-    if store is not None and plan.params.get("series"):
+    title = PurePosixPath(plan.config).stem
+    if store is not None and (series := str(plan.params.get("series") or "")):
         with suppress(OpsError):  # a database that cannot be read cannot be written either, and that is told
-            points = plots.with_curve(plan, points, store.history(series=str(plan.params["series"])))
-    files.write(layout.plot(PLOT), plots.render(points, PurePosixPath(plan.config).stem))
+            points = plots.with_curve(plan, points, store.history(series=series))
+            title = ", ".join([title, *_versions(plan, series, store)])
+    files.write(layout.plot(PLOT), plots.render(look(points), title))
     return [layout.plot(PLOT)]
+
+
+def _versions(plan: Plan, series: str, store: Store) -> list[str]:
+    """What the run's checkpoints are called within their series; none of those that it does not know."""
+    known = store.versions(series)
+    found = (known.of(series, model.weights_id, model.step) for model in plan.models)
+    return [f"{series} {version}" for version in found if version]
 
 
 def _tables(files: LocalFiles, plan: Plan) -> tuple[list[str], list[str]]:

@@ -45,6 +45,11 @@ class Home:
         return self.folder / "airflow.cfg"
 
     @property
+    def local_settings(self) -> Path:
+        """What Airflow imports at its start; see ``scripts/local_settings.py``."""
+        return self.folder / "config" / "airflow_local_settings.py"
+
+    @property
     def database(self) -> Path:
         """Airflow's SQLite file."""
         return self.folder / "airflow.db"
@@ -85,6 +90,8 @@ def prepare(home: Home, cache: Path) -> str:
     home.logs.mkdir(exist_ok=True)
     known = _secrets(home.folder / "secrets.json")
     _write_private(home.config, _settings(home, known))
+    home.local_settings.parent.mkdir(exist_ok=True)
+    _write_private(home.local_settings, (Path(__file__).parent / "local_settings.py").read_text())
     _write_private(home.passwords, json.dumps({USER: known["password"]}))
     if not home.database.exists():
         _copy_database(_migrated(cache), home.database)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_world import DAG, World, write_gate
+from live_world import DAG, GATED, STANDING_IN, World, write_gate, write_stand_in
 from slurm_world import SlurmWorld
 
+from chat_servers import ChatServer, chat_server
 from cluster.testbed import Testbed
+from opencompass_ops.budgets import meter
+from opencompass_ops.messages.channels import LARK_CONNECTION
 from scripts.embedded import EmbeddedAirflow
 
 
@@ -24,13 +28,15 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
     tokenizer = make_tokenizer(f"{n}+{n + 1}={(2 * n + 1) % 97}" for n in range(400))
     for seed, name in enumerate(("model", "second-model")):
         save(make_model(tokenizer, seed), tokenizer, folder / name)
-    gate = write_gate(folder / "gate.py", folder / "gates", sys.executable, sys.executable)
+    stand_in = write_stand_in(folder / "stand-in", sys.executable, folder / "gates")
     clusters = folder / "configs" / "clusters"
     clusters.mkdir(parents=True)
-    (clusters / "gated.py").write_text(
-        f"kind = 'local'\npython = {str(gate)!r}\nwork_dir = {str(folder / 'outputs')!r}\ndata_dir = {str(folder)!r}\n"
-        f"state_dir = {str(folder / 'state')!r}\nenv = dict(OMP_NUM_THREADS='1')\n"
-    )
+    for name, program in {GATED: sys.executable, STANDING_IN: str(stand_in)}.items():
+        gate = write_gate(folder / f"{name}.py", folder / "gates", sys.executable, program)
+        (clusters / f"{name}.py").write_text(
+            f"kind = 'local'\npython = {str(gate)!r}\nwork_dir = {str(folder / 'outputs')!r}\n"
+            f"data_dir = {str(folder)!r}\nstate_dir = {str(folder / 'state')!r}\nenv = dict(OMP_NUM_THREADS='1')\n"
+        )
     dags = folder / "dags"
     for source in (repo / "dags", Path(__file__).parent / "dags"):
         shutil.copytree(source, dags, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
@@ -39,6 +45,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
         "OPENCOMPASS_OPS_DATABASE": f"sqlite:///{folder / 'results.db'}",
         "OPENCOMPASS_OPS_HOME": str(folder),
         "XDG_CACHE_HOME": str(folder / "cache"),
+        "CUDA_VISIBLE_DEVICES": "0,1,2",  # devices that nobody has to have: no live test computes on one
+        meter.TICK: "2",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
     }
@@ -51,6 +59,19 @@ def world(tmp_path_factory: pytest.TempPathFactory, repo: Path) -> Iterator[Worl
 def slurm_world(world: World, testbed: Testbed) -> SlurmWorld:
     """The same Airflow with a Slurm behind a login node."""
     return SlurmWorld.beside(world, testbed)
+
+
+@pytest.fixture
+def chat(world: World) -> Iterator[ChatServer]:
+    """A bot, and Airflow's connection to it."""
+    with chat_server(secret="canary-secret") as server:
+        extra = json.dumps({"secret": "canary-secret", "language": "zh"})
+        body = {"connection_id": LARK_CONNECTION, "conn_type": "lark", "host": server.address, "password": server.token}
+        world.airflow.rest.request("POST", "connections", json={**body, "extra": extra})
+        try:
+            yield server
+        finally:
+            world.airflow.rest.request("DELETE", f"connections/{LARK_CONNECTION}")
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,11 @@ import psutil
 import pytest
 
 from scripts.embedded import COMPONENTS, EmbeddedAirflow
+from small_world import STAND_IN
 
 DAG = "opencompass_eval"
+GATED, STANDING_IN = "gated", "standing_in"
+"""Cluster configs of this host: jobs that load the model, and jobs that do all but its arithmetic."""
 
 # Stands for the interpreter of the jobs: holds or fails a job while a file asks for it, else becomes the real one.
 GATE = """#!{python}
@@ -35,7 +38,7 @@ os.execv({program!r}, [{program!r}, *sys.argv[1:]])
 
 EVAL = """
 models = [dict(type='HuggingFaceBaseModel', abbr='tiny', path={model!r}, max_out_len={out}, max_seq_len=256,
-               batch_size={batch}, run_cfg=dict(num_gpus=0))]
+               batch_size={batch}, run_cfg=dict(num_gpus={gpus}))]
 datasets = [dict(
     type='inference.datasets.JsonlDataset', abbr='sums', path={data!r},
     reader_cfg=dict(input_columns=['question'], output_column='answer'),
@@ -60,7 +63,7 @@ class World:
     airflow: EmbeddedAirflow
     folder: Path
     place: Path
-    cluster: str = "gated"
+    cluster: str = GATED
     kind: str = "local"
     dag: str = DAG
 
@@ -79,7 +82,7 @@ class World:
         """The task whose instances are the infer shards."""
         return f"infer_{self.kind}"
 
-    def config(self, name: str, rows: int, *, out: int = 2, batch: int = 8) -> str:
+    def config(self, name: str, rows: int, *, out: int = 2, batch: int = 8, gpus: int = 0) -> str:
         """Write an evaluation of ``rows`` rows; returns the config's path."""
         data = self.place / "data" / name
         data.mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ class World:
         for split in ("train", "test"):
             (data / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
         path = self.folder / "configs" / f"eval_{name}.py"
-        path.write_text(EVAL.format(model=str(self.place / "model"), data=str(data), out=out, batch=batch))
+        path.write_text(EVAL.format(model=str(self.place / "model"), data=str(data), out=out, batch=batch, gpus=gpus))
         return str(path)
 
     def start(self, config: str, **params: Any) -> str:
@@ -245,6 +248,17 @@ def write_gate(path: Path, gates: Path, python: str, program: str) -> Path:
     """
     gates.mkdir(exist_ok=True)
     path.write_text(GATE.format(python=python, folder=str(gates), program=program))
+    path.chmod(0o755)
+    return path
+
+
+def write_stand_in(path: Path, python: str, gates: Path) -> Path:
+    """Write what answers every row without a model.
+
+    :param python: runs it.
+    :param gates: where the file ``hold`` says how many rows each job answers before it waits.
+    """
+    path.write_text(STAND_IN.format(python=python, folder=str(gates)))
     path.chmod(0o755)
     return path
 

@@ -8,11 +8,10 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from live_world import World, until, write_gate
+from live_world import World, until, write_gate, write_stand_in
 
 from cluster.testbed import Testbed
 from faults.evidence import Evidence
-from small_world import STAND_IN
 
 CONNECTION = "bed"
 REAL, LIGHT = "bed", "bed_light"
@@ -49,9 +48,7 @@ class SlurmWorld(World):
         for model in ("model", "second-model"):
             shutil.copytree(world.folder / model, place / model, copy_function=shutil.copyfile)  # weights are 0600
         python = str(bed.python)
-        stand_in = place / "stand-in"
-        stand_in.write_text(STAND_IN.format(python=python, folder=str(found.gates)))
-        stand_in.chmod(0o755)
+        stand_in = write_stand_in(place / "stand-in", python, found.gates)
         for name, program in {REAL: python, LIGHT: str(stand_in)}.items():
             found._configure(name, write_gate(place / name, found.gates, python, program))
         connection = bed.airflow_connection() | {"connection_id": CONNECTION}

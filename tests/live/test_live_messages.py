@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
 import pytest
 from live_world import DAG, World, until
 
-from chat_servers import ChatServer, Reply, chat_server
+from chat_servers import ChatServer, Reply
 from opencompass_ops.contract import layout
-from opencompass_ops.messages.channels import LARK_CONNECTION
 from opencompass_ops.messages.ledger import RunLedger
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def chat(world: World) -> Iterator[ChatServer]:
-    """A bot, and Airflow's connection to it."""
-    with chat_server(secret="canary-secret") as server:
-        extra = json.dumps({"secret": "canary-secret", "language": "zh"})
-        body = {"connection_id": LARK_CONNECTION, "conn_type": "lark", "host": server.address, "password": server.token}
-        world.airflow.rest.request("POST", "connections", json={**body, "extra": extra})
-        try:
-            yield server
-        finally:
-            world.airflow.rest.request("DELETE", f"connections/{LARK_CONNECTION}")
-
-
-def titles(chat: ChatServer) -> list[str]:
-    return [body["card"]["header"]["title"]["content"] for body in chat.taken]
 
 
 def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered_is_told_by_the_callback(
@@ -40,7 +19,7 @@ def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered
     gate = world.fail("infer-0000")
     run = world.start(config, retry=0, lark=True)
     assert world.wait(run, 600) == "failed"
-    assert titles(chat) == ["评测已启动：eval_told", "评测失败：eval_told"]
+    assert chat.titles == ["评测已启动：eval_told", "评测失败：eval_told"]
     assert "this job was told to fail" in chat.texts[1]
     assert f"/dags/{DAG}/runs/" in chat.texts[1]
     assert [world.instances(run, task)[0]["state"] for task in ("summarize", "notify")] == ["failed", "success"]
@@ -58,7 +37,7 @@ def test_a_failed_run_is_told_once_also_after_a_clear_and_what_was_not_delivered
     assert world.instances(well, "notify")[0]["state"] == "failed"
     assert "NOT delivered: HTTP 403" in world.log(well, "notify")
     until(lambda: len(chat.taken) > 2, "the message of the callback")  # those of the first run came before it
-    assert titles(chat)[2:] == ["评测完成：eval_untold"]
+    assert chat.titles[2:] == ["评测完成：eval_untold"]
     delivered = [entry.delivered for entry in RunLedger(str(world.run_dir(well))).entries()]
     assert delivered == [False, False, True]  # start and end, then the end by the callback
 

@@ -88,6 +88,7 @@ def prepare(
     max_map_length: int = 1024,
     user: str = "",
     weights: str = "",
+    is_still: Callable[[], bool] = lambda: True,
     series_gpu_hours: float | None = None,
 ) -> Prepared:
     """Check the request, resolve the config, probe data and weights, plan, and write the plan.
@@ -103,6 +104,7 @@ def prepare(
     :param max_map_length: most shards of one stage.
     :param user: on whose account the run goes, "" when nobody knows.
     :param weights: identity that the weights must have, "" for any.
+    :param is_still: whether the checkpoint that was chosen is there as it was; asked where the probe cannot tell.
     :param series_gpu_hours: that the run's series may use in all, as it says of itself; None for no limit.
     :raises InputError: one message that names each culprit and the next step.
     """
@@ -122,7 +124,7 @@ def prepare(
     report = complete(probe(question, cluster), question, cluster, asked.scoring)
     if reused_dir and question.weights_may_be_gone:
         report = with_remembered_weights(report, reused_dir, config.models)
-    _refuse_others(report, weights)
+    _refuse_others(report, weights, is_still)
     report = with_judges(report, cluster, asked.scoring)
     with Store.open(database_url) as store:
         check_baseline(store, GatePolicy.from_text(request.gate, request.baseline).baseline, request.series or "")
@@ -271,14 +273,19 @@ def _claim(
         now += timedelta(seconds=1)
 
 
-def _refuse_others(report: ProbeReport, weights: str) -> None:
+def _refuse_others(report: ProbeReport, weights: str, is_still: Callable[[], bool]) -> None:
     """A checkpoint that was overwritten since somebody chose it is not the one that is meant."""
-    for model in report.models if weights else ():
-        if model.weights_id not in ("", weights) and not model.bridge:  # OpenCompass's are told with their adapters
+    advice = "the series' next look takes what is there now as a new checkpoint"
+    told = [model for model in report.models if weights and not model.bridge]  # OpenCompass's: with their adapters
+    for model in told:
+        if model.weights_id not in ("", weights):
             raise PlanError(
                 f"{model.abbr} was overwritten since it was found: it holds {model.weights_id[:19]}, not "
-                f"{weights[:19]}; the series' next look takes what is there now as a new checkpoint"
+                f"{weights[:19]}; {advice}"
             )
+    if len(told) < len(report.models) and not is_still():
+        names = ", ".join(model.abbr for model in report.models if model not in told)
+        raise PlanError(f"{names} was overwritten or deleted since it was found; {advice}")
 
 
 def _refuse_spent(plan: Plan, spent: Mapping[Scope, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import unescape
+from pathlib import Path
 
 import pytest
 from live_world import STANDING_IN, World, processes_of, until
@@ -42,7 +43,13 @@ def title(what: str, name: str) -> str:
 def newest_first(files: LocalFiles) -> list[str]:
     """Ids of the shards that have run, the newest first."""
     tokens = [token for token in files.list("jobs") if attempts.shard_of(token).startswith("infer")]
-    return [shard for _, shard in sorted((attempts.first_ran(files, t), attempts.shard_of(t)) for t in tokens)][::-1]
+    ran = [(began, attempts.shard_of(token)) for token in tokens if (began := attempts.first_ran(files, token))]
+    return [shard for _, shard in sorted(ran, reverse=True)]
+
+
+def answered_here(run_dir: Path) -> list[str]:
+    """Part and number of every row that a job of this host answered."""
+    return [line for file in run_dir.glob("jobs/*/answered") for line in file.read_text().splitlines()]
 
 
 def answered(evidence: Evidence) -> list[str]:
@@ -78,10 +85,12 @@ def test_used_up_gpu_hours_stop_the_newest_first_and_a_resumed_run_answers_the_r
     until(lambda: not evidence.live, "the end of every job", 30)
     files = LocalFiles(evidence.folder)
     events = told(files)
-    assert [event.shard for event in events] == newest_first(files)
+    ran = newest_first(files)
+    assert [event.shard for event in events if event.was_running] == ran  # on a slow machine the last may not begin
+    assert len(ran) > 1
     assert {event.kind for event in events} == {"run"}
     first = answered(evidence)
-    assert len(first) == len(set(first)) == shards
+    assert len(first) == len(set(first)) == len(ran)
 
     used = gpu_seconds(world.bed, [row.job_id for row in evidence.rows()])
     with Store.open(f"sqlite:///{world.folder / 'results.db'}") as store:
@@ -110,12 +119,14 @@ def test_what_a_site_grants_a_series_stops_its_newest_jobs_and_bars_the_next_run
     how = {"cluster": STANDING_IN, "max_num_workers": shards, "max_partition_size": rows * GENERATED, "retry": 2}
     how |= {"series": "granted"}
     grants = folder / "budgets.yaml"
-    grants.write_text("series: {granted: {total: 0.01}}")
+    grants.write_text("series: {granted: {total: 10}}")
     try:
         run = world.start(config, **how)
-        assert world.wait(run) == "failed"
-        assert_failed_once(world, run, "0.01 GPU-hours of series 'granted'")
         found = world.run_dir(run)
+        until(lambda: len(answered_here(found)) == shards, "one answer of each job", 240)
+        grants.write_text("series: {granted: {total: 0.0001}}")
+        assert world.wait(run) == "failed"
+        assert_failed_once(world, run, "0.0001 GPU-hours of series 'granted'")
         assert not processes_of(found)
         events = told(LocalFiles(found))
         assert {(event.kind, event.was_running) for event in events} == {("series", True)}
@@ -130,7 +141,7 @@ def test_what_a_site_grants_a_series_stops_its_newest_jobs_and_bars_the_next_run
         world.assert_green(again)
     finally:
         grants.unlink()
-    lines = [line for file in found.glob("jobs/*/answered") for line in file.read_text().splitlines()]
+    lines = answered_here(found)
     assert len(lines) == len(set(lines)) == shards * rows
 
 
@@ -142,9 +153,9 @@ def test_the_end_of_a_shard_s_and_of_a_run_s_time_is_told_once_and_gone_on_from(
     world.hold()
     how = {"max_partition_size": 4 * GENERATED, "retry": 2, "lark": True}
     shard = world.start(world.config("shard-hours", rows=8), shard_hours="0.002", max_num_workers=2, **how)
-    whole = world.start(world.config("run-hours", rows=8), run_hours="0.01", max_num_workers=1, **how)
+    whole = world.start(world.config("run-hours", rows=8), run_hours="0.02", max_num_workers=1, **how)
     ends = {"shard-hours": (shard, "0.002 h of the clock per shard", [True, True])}
-    ends |= {"run-hours": (whole, "0.01 h of the clock per run", [True, False])}
+    ends |= {"run-hours": (whole, "0.02 h of the clock per run", [True, False])}
     for name, (run, limit, was_running) in ends.items():
         assert world.wait(run) == "failed"
         assert_failed_once(world, run, limit)

@@ -204,6 +204,16 @@ def test_a_bucket_that_jobs_mount_needs_no_copy(store: Store):
     store.series = Series.from_values("run7", values | {"checkpoints": place})
     seen = store.look()["step-100"]
     assert asyncio.run(store.place.bring("step-100", seen.digest)) == "/mnt/weights/7/step-100"
+    assert asyncio.run(store.place.is_still("step-100", seen.digest))
+    store.put(write_checkpoint(store.folder / "step-100", seed=7))
+    assert not asyncio.run(store.place.is_still("step-100", seen.digest)), "jobs would read the other one"
+
+
+def test_a_copy_stays_what_it_is(store: Store):
+    store.put(write_checkpoint(store.folder / "step-100"))
+    seen = store.look()["step-100"]
+    store.put(write_checkpoint(store.folder / "step-100", seed=7))
+    assert asyncio.run(store.place.is_still("step-100", seen.digest))
 
 
 def test_a_store_that_refuses_is_no_empty_store(store: Store):

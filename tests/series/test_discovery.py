@@ -23,7 +23,7 @@ from opencompass_ops.series.folder import FolderPlace
 from opencompass_ops.series.ledger import FAILED, GONE, INCOMPLETE, OUTSIDE, READY, STARTED, SUCCEEDED
 from opencompass_ops.series.listing import status_table
 from opencompass_ops.series.terms import Terms, terms
-from series_world import SeriesWorld
+from series_world import SeriesWorld, no_keys
 
 
 def test_new_checkpoints_begin_in_order_and_once(world: SeriesWorld):
@@ -288,9 +288,10 @@ def test_evaluations_go_on_the_owners_account_and_keep_to_what_the_series_may_us
     world.tick()
     (row,) = world.evaluations()
     url = f"sqlite:///{world.folder}/results.db"
-    assert terms(url, "run7", "bob", row.run_id) == Terms("ann", row.digest, 7.0)
-    assert terms(url, "run7", "bob", "manual__1") == Terms("bob", "", 7.0), "by hand: on theirs"
-    assert terms(url, "run7", "bob") == Terms("bob", "", 7.0)
+    bound = terms(url, "run7", "bob", row.run_id, no_keys)
+    assert (bound.user, bound.weights, bound.series_gpu_hours) == ("ann", row.digest, 7.0)
+    by_hand = Terms("bob", series_gpu_hours=7.0)
+    assert terms(url, "run7", "bob", "manual__1", no_keys) == terms(url, "run7", "bob") == by_hand
     assert terms(url, "unknown", "bob") == terms(url, "", "bob") == Terms("bob")
 
 
@@ -423,11 +424,35 @@ def test_one_that_was_overwritten_before_its_plan_is_booked_so_and_the_new_one_b
 
 def test_the_plan_refuses_other_weights_than_those_that_were_found():
     report = ProbeReport(models=(ModelProbe("run7-step-100", weights_id="sha256:new"),))
-    _refuse_others(report, "")
-    _refuse_others(report, "sha256:new")
-    _refuse_others(ProbeReport(models=(ModelProbe("m", weights_id="sha256:both", bridge="type"),)), "sha256:old")
+    _refuse_others(report, "", lambda: True)
+    _refuse_others(report, "sha256:new", lambda: False)
     with pytest.raises(PlanError, match="run7-step-100 was overwritten since it was found"):
-        _refuse_others(report, "sha256:old")
+        _refuse_others(report, "sha256:old", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    [(ModelProbe("m", weights_id="sha256:both", bridge="type"), "sha256:old"), (ModelProbe("m", weights_id="a"), "")],
+)
+def test_where_the_probe_cannot_tell_the_place_is_asked(model: ModelProbe, weights: str):
+    _refuse_others(ProbeReport(models=(model,)), weights, lambda: True)
+    with pytest.raises(PlanError, match="m was overwritten or deleted since it was found"):
+        _refuse_others(ProbeReport(models=(model,)), weights, lambda: False)
+
+
+def test_a_folder_knows_whether_it_holds_what_was_found(world: SeriesWorld, monkeypatch: pytest.MonkeyPatch):
+    (world.folder / "series").mkdir()
+    monkeypatch.setenv("OPENCOMPASS_OPS_SERIES", str(world.folder / "series"))
+    (world.folder / "series" / "run7.yaml").write_text(yaml.safe_dump(world.values))
+    folder = world.write(100)
+    world.tick()
+    (row,) = world.evaluations()
+    bound = terms(f"sqlite:///{world.folder}/results.db", "run7", "", row.run_id, no_keys)
+    assert bound.is_still()
+    world.write(100, seed=7)
+    assert not bound.is_still()
+    shutil.rmtree(folder)
+    assert not bound.is_still()
 
 
 def test_copies_are_kept_while_another_attempt_may_read_them_and_deleted_after_the_lock(

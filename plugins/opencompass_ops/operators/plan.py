@@ -26,6 +26,7 @@ class PlanOperator(BaseOperator):
         """
         from opencompass_ops.errors import OpsError
         from opencompass_ops.hooks.connections import install
+        from opencompass_ops.hooks.object_store import keys_of
         from opencompass_ops.hooks.results import results_url
         from opencompass_ops.notifications.runs import leave_problem
         from opencompass_ops.prepare import prepare
@@ -36,7 +37,7 @@ class PlanOperator(BaseOperator):
         claimed = store.get("run_dir", default=None)
         user = str(getattr(run, "triggering_user_name", None) or "")
         try:
-            bound = terms(results_url(), str(params.get("series") or ""), user, run.run_id)
+            bound = terms(results_url(), str(params.get("series") or ""), user, run.run_id, keys_of)
             prepared = prepare(
                 params,
                 database_url=results_url(),
@@ -46,6 +47,7 @@ class PlanOperator(BaseOperator):
                 say=self.log.info,
                 user=bound.user,
                 weights=bound.weights,
+                is_still=bound.is_still,
                 series_gpu_hours=bound.series_gpu_hours,
             )
         except OpsError as error:

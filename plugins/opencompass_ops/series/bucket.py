@@ -84,18 +84,27 @@ class BucketPlace:
 
     async def bring(self, name: str, digest: str) -> str:
         """Where the bucket is mounted, or a copy of it; see :class:`Place`."""
-        now = {one.name: one for one in (await self.listing()).checkpoints}
-        if name not in now or _identity(now[name]) != digest:
+        now = await self._now(name, digest)
+        if now is None:
             raise PlanError(f"{self._key(name)} was overwritten or deleted since it was found; the next look will tell")
         if self._stage is None:
             return f"{self._place.mount.rstrip('/')}/{name}"
-        client, files = await self._client(), now[name].files
+        client, files = await self._client(), now.files
 
         def download(folder: Path) -> None:
             for file in files:
                 _sure(_download, client, self._bucket, f"{self._key(name)}/{file.name}", file, folder)
 
         return str(await asyncio.to_thread(self._stage.bring, digest, name, download))
+
+    async def is_still(self, name: str, digest: str) -> bool:
+        """Whether the mounted bucket holds the same weights; a copy does. See :class:`Place`."""
+        return self._stage is not None or await self._now(name, digest) is not None
+
+    async def _now(self, name: str, digest: str) -> SeenCheckpoint | None:
+        """The checkpoint as it lies there; None when it is another one or gone."""
+        now = (one for one in (await self.listing()).checkpoints if one.name == name)
+        return next((one for one in now if _identity(one) == digest), None)
 
     def tidy(self, wanted: Collection[str]) -> None:
         """Remove copies; see :class:`Place`."""

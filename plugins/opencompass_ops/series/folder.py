@@ -50,13 +50,16 @@ class FolderPlace:
 
     async def bring(self, name: str, digest: str) -> str:
         """Where it lies already; see :class:`Place`."""
-        found = await self._ask(identify=(name,))
-        if found.identities.get(name) != digest:
+        if not await self.is_still(name, digest):
             raise PlanError(
                 f"{name} was overwritten or deleted since it was found; the next look will tell, nothing is to be done"
             )
         path = str(PurePosixPath(Path(self._place.at).expanduser() if not self._is_theirs else self._place.at, name))
         return path if self._is_theirs or self._cluster is None else self._cluster.on_cluster(path)
+
+    async def is_still(self, name: str, digest: str) -> bool:
+        """Whether the folder holds the same weights; see :class:`Place`."""
+        return (await self._ask(identify=(name,))).identities.get(name) == digest
 
     def tidy(self, wanted: Collection[str]) -> None:
         """Nothing was brought."""

@@ -90,6 +90,10 @@ class HubPlace:
 
         return str(await asyncio.to_thread(self._stage.bring, digest, name, download))
 
+    async def is_still(self, name: str, digest: str) -> bool:
+        """Yes: jobs read the copy of a commit; see :class:`Place`."""
+        return True
+
     def tidy(self, wanted: Collection[str]) -> None:
         """Remove copies; see :class:`Place`."""
         self._stage.tidy(wanted)

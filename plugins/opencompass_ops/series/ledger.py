@@ -152,11 +152,12 @@ class Ledger:
         with transaction(self._engine, write=False) as connection:
             return _evaluations(connection, series)
 
-    def digest_of(self, run_id: str) -> str:
-        """The weights that a run evaluates; "" when it is no evaluation's last attempt."""
-        c = models.evaluation.c
+    def evaluation(self, run_id: str) -> Evaluation | None:
+        """What a run evaluates; None when it is no evaluation's last attempt."""
+        table = models.evaluation
         with transaction(self._engine, write=False) as connection:
-            return str(connection.execute(select(c.digest).where(c.run_id == run_id)).scalar() or "")
+            row = connection.execute(select(table).where(table.c.run_id == run_id)).first()
+            return Evaluation(*row) if row else None
 
     def gpu_hours(self, series: str) -> float:
         """GPU-hours that the series has used."""

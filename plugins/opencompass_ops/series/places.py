@@ -48,6 +48,14 @@ class Place(Protocol):
         """
         ...
 
+    async def is_still(self, name: str, digest: str) -> bool:
+        """Whether jobs that read what :meth:`bring` told would read these weights.
+
+        :param digest: of its weights, as :meth:`identities` told it.
+        :raises UnsureError: the place cannot be asked.
+        """
+        ...
+
     def tidy(self, wanted: Collection[str]) -> None:
         """Take what was brought and is wanted no longer out of the way, at once.
 

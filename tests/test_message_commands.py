@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from chat_servers import ChatServer, Reply, chat_server
 from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
+from opencompass_ops.errors import OpsError
 from small_world import SmallWorld, make_world
 
 pytestmark = pytest.mark.process
@@ -127,3 +131,39 @@ def test_an_address_from_the_environment_is_no_reason_to_warn(
     assert main(["run", world.config(None, ("datasets = [", asked)), "-l"]) == 0
     assert len(chat.taken) == 4
     assert "lark_bot_url stands" not in capsys.readouterr().out
+
+
+def test_what_ends_the_command_before_the_run_is_over_is_told_and_the_end_by_whoever_attaches(
+    world: SmallWorld, chat: ChatServer, monkeypatch: pytest.MonkeyPatch
+):
+    connect(monkeypatch, chat, language="en")
+    hold = world.hold(after=1)
+    command = [sys.executable, "-m", "opencompass_ops.cli", "run", world.config(), "-l"]
+    driver = subprocess.Popen(command)
+    try:
+        answers = world.folder / "outputs"
+        while not list(answers.glob("default/*/jobs/*/answered")):
+            assert driver.poll() is None
+            time.sleep(0.05)
+        driver.terminate()
+        assert driver.wait(60) == 1
+    finally:
+        driver.kill()
+    hold.unlink()
+    assert chat.titles == ["Evaluation started: eval_small", "Evaluation failed: eval_small"]
+    (run_dir,) = world.runs()
+    assert "stopped by SIGTERM; jobs that run go on" in unescape(chat.texts[-1])
+    assert f"opencompass-ops attach {run_dir}" in unescape(chat.texts[-1])
+    assert main(["attach", str(run_dir)]) == 0
+    assert chat.titles[2:] == ["Evaluation done: eval_small"]
+
+
+def test_an_error_of_the_command_itself_is_told(world: SmallWorld, chat: ChatServer, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object, **__: object) -> None:
+        raise OpsError("results database: disk is full")
+
+    connect(monkeypatch, chat, language="en")
+    monkeypatch.setattr("opencompass_ops.summarize.summarize", broken)
+    assert main(["run", world.config(), "-l"]) != 0
+    assert chat.titles[-1] == "Evaluation failed: eval_small"
+    assert "results database: disk is full" in chat.texts[-1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from opencompass_ops.errors import OpsError
 from opencompass_ops.hooks import stored
@@ -30,12 +31,38 @@ def add_commands(commands: Any) -> None:
 
 @contextmanager
 def reporting(run_dir: Path, params: Mapping[str, Any]) -> Iterator[Reporter]:
-    """Tells of a run in this process, beside its work; leaving waits until all is told.
+    """Tells of a run in this process, beside its work; leaving waits until all is told, an error or a signal included.
+
+    What is killed outright tells nothing: whoever attaches to the run tells its end.
 
     :param params: of the request; silent unless they say ``lark``.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="messages") as thread:
-        yield Reporter(run_dir, params, thread)
+        reporter = Reporter(run_dir, params, thread)
+        try:
+            with _told_to_end():
+                yield reporter
+        except SystemExit as error:
+            reporter.abandon(str(error))
+            raise
+        except Exception as error:
+            reporter.abandon(f"{type(error).__name__}: {error}")
+            raise
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP, which would end the process where it stands, as errors."""
+
+    def end(number: int, _frame: Any) -> NoReturn:
+        raise SystemExit(f"the command was stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Reporter:
@@ -70,6 +97,16 @@ class Reporter:
         from opencompass_ops.messages.collecting import ended
 
         self._later(lambda: ended(self._run_dir, _seen(problem)), lambda channel: True)
+
+    def abandon(self, problem: str) -> None:
+        """This process sees the run through no more.
+
+        :param problem: why.
+        """
+        from opencompass_ops.messages.collecting import abandoned
+
+        way_on = f"{problem}; jobs that run go on, and so does the run with: opencompass-ops attach {self._run_dir}"
+        self._later(lambda: abandoned(self._run_dir, _seen(way_on)), lambda channel: True)
 
     def _later(self, make: Callable[[], Digest], fits: Callable[[Channel], bool]) -> None:
         if self._params.get("lark"):

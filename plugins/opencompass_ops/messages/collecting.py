@@ -90,6 +90,15 @@ def ended(run_dir: str, seen: Circumstances) -> Digest:
     )
 
 
+def abandoned(run_dir: str, seen: Circumstances) -> Digest:
+    """The digest of a run that nobody sees through any more, while its jobs may go on.
+
+    :param seen: with the problem.
+    """
+    plan = _plan(LocalFiles(run_dir))
+    return _digest(Kind.FAILURE, plan, seen, troubles=(Trouble(seen.task, str(mask(seen.problem))),))
+
+
 def params_of(run_dir: str) -> dict[str, Any]:
     """The request of a planned run, secrets masked."""
     return _plan(LocalFiles(run_dir)).params

@@ -69,6 +69,7 @@ def gpu_seconds(bed: Testbed, jobs: list[str]) -> int:
 
 
 @pytest.mark.slurm
+@pytest.mark.soak
 @pytest.mark.fault(
     "the GPU-hours of a run are used up while its jobs run",
     "the newest are cancelled first, none is tried again; -r answers only what is missing",
@@ -143,6 +144,7 @@ def test_what_a_site_grants_a_series_stops_its_newest_jobs_and_bars_the_next_run
     assert len(lines) == len(set(lines)) == shards * rows
 
 
+@pytest.mark.soak
 @pytest.mark.fault(
     "the time of a shard, or of a run, is over while its job runs",
     "the job is stopped, what waits is not begun, none is tried again; one message says which limit; -r goes on",

@@ -43,9 +43,14 @@ def read_jsonl(path: Path) -> list[Row]:
 
     :raises InputProblem: the file cannot be read, or a line is no JSON object.
     """
+    return [row for _, row in numbered_jsonl(path)]
+
+
+def numbered_jsonl(path: Path) -> list[tuple[int, Row]]:
+    """The same, each object with the number of its line, from 1."""
     # Not splitlines(): a line separator of Unicode inside a value is no end of the line.
     lines = enumerate(read_text(path).split("\n"), 1)
-    return [parse_object(line, f"{path}:{number}") for number, line in lines if line.strip()]
+    return [(number, parse_object(line, f"{path}:{number}")) for number, line in lines if line.strip()]
 
 
 def parse_object(text: str, where: str) -> Row:
@@ -68,13 +73,21 @@ def read_csv(path: Path) -> list[Row]:
 
     :raises InputProblem: the file cannot be read, or a record has more or fewer fields than the header.
     """
+    return [row for _, row in numbered_csv(path)]
+
+
+def numbered_csv(path: Path) -> list[tuple[int, Row]]:
+    """The same, each row with the number of its last line, from 1."""
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     rows = []
     try:
         for row in reader:
             if None in row or None in row.values():
-                raise InputProblem(f"{path}:{reader.line_num}: not as many fields as the header has; repair the line")
-            rows.append(dict(row))
+                raise InputProblem(
+                    f"{path}:{reader.line_num}: not as many fields as the header has "
+                    f"({', '.join(reader.fieldnames or ())}); repair the line"
+                )
+            rows.append((reader.line_num, dict(row)))
     except csv.Error as error:
         raise InputProblem(f"{path}:{reader.reader.line_num}: {error}; repair the line") from error
     return rows

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from inference.evaluators import EVALUATORS, Scored, scored
-from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, read_csv, read_jsonl
+from inference.loaders import LOADERS, Find, Row, Splits, like_the_first, numbered_csv, numbered_jsonl
 from inference.metrics.edit_distance import edit_distance
 from inference.postprocess import first_option
 from inference.problems import InputProblem
+
+_NEEDED = ("question", "answer")
+"""Columns that every row has if the first one has them."""
 
 
 @LOADERS.add("CustomDataset")
@@ -37,10 +40,39 @@ def load_repeated(
 
 
 def _read(file: Path) -> list[Row]:
-    readers = {".jsonl": read_jsonl, ".csv": read_csv}
+    """The rows of a file, with the columns of the first one.
+
+    What a row lacks is None, as OpenCompass has it: an option, or a column that nobody asks for. A row without its
+    question or reference, or with an option that the first one does not announce, would be scored wrong in silence.
+
+    :raises InputProblem: it has no row, or such a one.
+    """
+    readers = {".jsonl": numbered_jsonl, ".csv": numbered_csv}
     if file.suffix not in readers:
         raise InputProblem(f"{file} is neither .jsonl nor .csv; convert it")
-    return like_the_first(readers[file.suffix](file))
+    numbered = readers[file.suffix](file)
+    if not numbered:
+        raise InputProblem(f"{file} has no row; it must have at least one with the columns of docs/configs.md")
+    first = numbered[0][1]
+    for line, row in numbered:
+        problem = _problem(row, first)
+        if problem:
+            raise InputProblem(f"{file}:{line}: {problem}; the first row has {', '.join(first)}")
+    return like_the_first([row for _, row in numbered])
+
+
+def _problem(row: Row, first: Row) -> str:
+    lost = next((column for column in _NEEDED if column in first and column not in row), "")
+    if lost:
+        return f"it lacks {lost!r}; add it"
+    new = next((column for column in row if _is_option(column) and "A" in first and column not in first), "")
+    return (
+        f"it has an option {new!r}, which nobody is shown; give the first row one too, null if need be" if new else ""
+    )
+
+
+def _is_option(column: str) -> bool:
+    return len(column) == 1 and "A" <= column <= "Z"
 
 
 @EVALUATORS.add("OptionSimAccEvaluator")

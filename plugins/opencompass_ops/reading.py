@@ -40,7 +40,8 @@ def read_config(request: Request, data_dir: Path) -> EvalConfig:
     :param data_dir: the folder relative data paths are resolved against; need not be on this host.
     :raises InputError: a config is not found, cannot be read, or is no evaluation.
     """
-    loaded = with_custom_datasets(_loaded(request, data_dir), data_dir)
+    is_scored = request.mode in ("all", "eval")
+    loaded = with_custom_datasets(_loaded(request, data_dir), data_dir, is_scored=is_scored)
     config = override(resolve(loaded), request.model_overrides)
     config = replace(config, warnings=(*config.warnings, *_overruled(request)))
     if request.accelerator is None:

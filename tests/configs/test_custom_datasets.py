@@ -22,7 +22,8 @@ def folder(tmp_path):
 
 
 def whole(folder, *datasets):
-    return with_custom_datasets(LoadedConfig(Path("eval.py"), {"datasets": list(datasets), "models": [1]}), folder)
+    loaded = LoadedConfig(Path("eval.py"), {"datasets": list(datasets), "models": [1]})
+    return with_custom_datasets(loaded, folder, is_scored=not any(d["path"] == "noanswer.jsonl" for d in datasets))
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: "-".join(map(str, record["config"].values())))
@@ -80,3 +81,44 @@ def test_what_makes_no_dataset_is_said(folder, config, message):
 def test_a_config_that_could_not_be_read_stays_as_it_is(folder):
     loaded = LoadedConfig(Path("eval.py"), error="broken")
     assert with_custom_datasets(loaded, folder) is loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "config", "message"),
+    [
+        ("qa.jsonl", '{"question": "q", "answer": "a"}', {"data_type": "mcq"}, "at least two .*qa.jsonl:1 has the col"),
+        (
+            "one.csv",
+            "question,A,answer\nq,x,A\n",
+            {"data_type": "mcq"},
+            "one.csv:1 has the columns question, A, answer",
+        ),
+        (
+            "two.jsonl",
+            '{"question": 1, "A": 1, "B": 2, "answer": "A"}',
+            {"options": ["A", "B", "C"]},
+            "which C is none",
+        ),
+        ("bare.csv", "question,A,B\nq,x,y\n", {}, "bare.csv:1 has the columns question, A, B and no 'answer'"),
+        ("empty.jsonl", "", {}, "empty.jsonl is empty.*an object on each line"),
+        ("blank.csv", "\n", {}, "blank.csv is empty.*a line of column names"),
+    ],
+)
+def test_a_file_without_what_its_questions_need_is_refused_with_its_line(tmp_path, name, text, config, message):
+    (tmp_path / name).write_text(text)
+    loaded = whole(tmp_path, {"path": name, **config})
+    assert loaded.values == {}
+    assert re.search(message, loaded.error), loaded.error
+
+
+def test_answers_that_nobody_scores_need_no_reference(tmp_path):
+    (tmp_path / "bare.csv").write_text("question\nq\n")
+    loaded = LoadedConfig(Path("eval.py"), {"datasets": [{"path": "bare.csv"}]})
+    assert with_custom_datasets(loaded, tmp_path, is_scored=False).error == ""
+
+
+def test_prompts_that_would_show_a_placeholder_draw_a_warning(tmp_path):
+    (tmp_path / "odd.csv").write_text("problem,answer\np,a\n")
+    (warning,) = whole(tmp_path, {"path": "odd.csv"}).warnings
+    assert warning.startswith("dataset odd: odd.csv has no column 'question', so prompts show {question} as it stands")
+    assert whole(tmp_path, {"path": "odd.csv", "human_prompt": "{problem}"}).warnings == ()

@@ -38,10 +38,11 @@ _LONGEST_LINE = 1 << 20
 """Bytes that are read of a data file to see its first row."""
 
 
-def with_custom_datasets(loaded: LoadedConfig, data_dir: Path) -> LoadedConfig:
+def with_custom_datasets(loaded: LoadedConfig, data_dir: Path, *, is_scored: bool = True) -> LoadedConfig:
     """A loaded config whose datasets all have a type.
 
     :param data_dir: the folder that relative paths start at.
+    :param is_scored: whether answers will be scored, which needs a reference.
     :returns: the same with every ``meta.json`` that was read among its files, or with ``error``.
     """
     datasets = loaded.values.get("datasets")
@@ -49,10 +50,15 @@ def with_custom_datasets(loaded: LoadedConfig, data_dir: Path) -> LoadedConfig:
         return loaded
     files = dict(loaded.files)
     try:
-        whole = [_whole(entry, data_dir, files) if is_custom(entry) else entry for entry in datasets]
+        wanted = [_wanted(entry, data_dir, files) if is_custom(entry) else None for entry in datasets]
+        for meta in filter(None, wanted):
+            _refuse_gaps(meta, data_dir / meta["path"], is_scored)
+        whole = [entry if meta is None else make_dataset(meta) for entry, meta in zip(datasets, wanted, strict=True)]
     except ConfigError as error:
         return replace(loaded, values={}, error=f"{loaded.path}: {error}")
-    return replace(loaded, values={**loaded.values, "datasets": whole}, files=files)
+    unseen = [warning for meta in filter(None, wanted) for warning in _unseen(meta)]
+    warnings = (*loaded.warnings, *unseen)
+    return replace(loaded, values={**loaded.values, "datasets": whole}, files=files, warnings=warnings)
 
 
 def is_custom(entry: Any) -> bool:
@@ -60,12 +66,47 @@ def is_custom(entry: Any) -> bool:
     return isinstance(entry, Mapping) and "type" not in entry and isinstance(entry.get("path"), str)
 
 
-def _whole(entry: Mapping[str, Any], data_dir: Path, files: dict[str, str]) -> dict[str, Any]:
+def _wanted(entry: Mapping[str, Any], data_dir: Path, files: dict[str, str]) -> dict[str, Any]:
+    """All that is known of a dataset of one's own, the strongest word last."""
     path = str(entry["path"])
     meta_path = data_dir / str(entry.get("meta_path") or f"{path}.meta.json")
     said = _read_meta(meta_path, files, wanted="meta_path" in entry)
     shown = _shown(path, data_dir / path, {**said, **entry})
-    return make_dataset({**shown, **said, **entry})
+    return {**shown, **said, **entry}
+
+
+def _refuse_gaps(meta: Mapping[str, Any], file: Path, is_scored: bool) -> None:
+    """Refuse a file without what its kind of question needs.
+
+    :raises ConfigError: the message says what its first line has.
+    """
+    columns, kind = list(meta["input_columns"]), str(meta["data_type"])
+    named = [*columns, *([meta["output_column"]] if meta["output_column"] else [])]
+    there = f"{file}:1 has the columns {', '.join(map(str, named)) or 'none'}"
+    lost = [option for option in meta["options"] if option not in columns]
+    is_own = "template" in meta and "evaluator" in meta  # neither of which need know of options
+    if kind.endswith("mcq") and not is_own and (len(meta["options"]) < 2 or lost):
+        what = f"of which {', '.join(lost)} is none" if lost else "and no options A, B ..."
+        raise ConfigError(
+            f"data_type={kind!r} wants at least two options in columns A, B ...; {there}, {what}. Add them, or say "
+            "data_type='qa' (--custom-dataset-data-type qa)"
+        )
+    if is_scored and meta["output_column"] is None and "evaluator" not in meta:
+        raise ConfigError(
+            f"{there} and no {_ANSWER!r}, so nothing can be scored; add it, name another with output_column in "
+            f"{file.name}.meta.json, or use mode infer"
+        )
+
+
+def _unseen(meta: Mapping[str, Any]) -> list[str]:
+    """A warning where every prompt would show ``{question}`` itself, as OpenCompass's do."""
+    is_asked = meta.get("template") is None and "human_prompt" not in meta
+    if not is_asked or "question" in meta["input_columns"]:
+        return []
+    return [
+        f"dataset {meta['abbr']}: {meta['path']} has no column 'question', so prompts show {{question}} as it stands; "
+        f"rename a column, or say human_prompt in {Path(meta['path']).name}.meta.json"
+    ]
 
 
 def _read_meta(path: Path, files: dict[str, str], wanted: bool) -> dict[str, Any]:
@@ -111,11 +152,15 @@ def _columns(file: Path) -> list[str]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             line = stream.readline(_LONGEST_LINE)
+            first = stream.readline(_LONGEST_LINE) if file.suffix == ".csv" else line
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{file} cannot be read here ({error}), and its columns are not known; put it there, or write "
             f"input_columns, output_column and options into {file.name}.meta.json where configs are read"
         ) from error
+    if not line.strip() and not first.strip():
+        wanted = "a line of column names and a line for each row" if file.suffix == ".csv" else "an object on each line"
+        raise ConfigError(f"{file} is empty, or its first line is; it must have {wanted}")
     if file.suffix == ".csv":
         return next(csv.reader(io.StringIO(line)), [])
     try:

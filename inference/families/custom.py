@@ -66,9 +66,7 @@ def _problem(row: Row, first: Row) -> str:
     if lost:
         return f"it lacks {lost!r}; add it"
     new = next((column for column in row if _is_option(column) and "A" in first and column not in first), "")
-    return (
-        f"it has an option {new!r}, which nobody is shown; give the first row one too, null if need be" if new else ""
-    )
+    return f"it has an option {new!r}, which nobody is shown; give the first row one too, or null" if new else ""
 
 
 def _is_option(column: str) -> bool:

@@ -86,7 +86,7 @@ def test_a_config_that_could_not_be_read_stays_as_it_is(folder):
 @pytest.mark.parametrize(
     ("name", "text", "config", "message"),
     [
-        ("qa.jsonl", '{"question": "q", "answer": "a"}', {"data_type": "mcq"}, "at least two .*qa.jsonl:1 has the col"),
+        ("qa.jsonl", '{"question": "q", "answer": "a"}', {"data_type": "mcq"}, "at least two .*qa.jsonl:1 has"),
         (
             "one.csv",
             "question,A,answer\nq,x,A\n",

@@ -58,6 +58,9 @@ def test_versions_are_compared_by_hand(lab):
     assert (found.reference_value, found.value) == (80.0, 20.0)
     with pytest.raises(InputError, match=r"no version 0.0.9; there are: 0.0.1, 0.0.2, 0.0.3"):
         compare_named(lab.store, "tiny@0.0.9", "tiny@0.0.2", GatePolicy())
+    lab.register(*(f"w{number}" for number in range(20)))
+    with pytest.raises(InputError, match=r"there are: 0.0.1, 0.0.2, 0.0.3, ..., 0.0.21, 0.0.22, 0.0.23$"):
+        compare_named(lab.store, "tiny@0.0.99", "tiny@0.0.2", GatePolicy())
     with pytest.raises(InputError, match=r"SERIES@0.0.1"):
         compare_named(lab.store, "0.0.1", "tiny@0.0.2", GatePolicy())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,7 @@ def test_without_items_the_standard_errors_are_compared(lab):
     lab.run(100, right(0.6), samples=False)
     record = judge_run(lab.store, lab.run(200, right(0.4), samples=False), GatePolicy())
     assert (record.outcome, record.datasets[0].method) == (FAIL, "unpaired")
+    assert re.search(r" -\s+-\s+1000\s+unpaired", gate_text(record)), "no item was counted"
 
 
 def test_a_series_that_fell_is_an_alert_beside_the_gate(lab):
@@ -187,6 +189,7 @@ def test_two_names_are_compared_on_what_they_share(lab):
     lab.run(200, right(0.6, lost=0.2))
     record = compare_named(lab.store, "tiny-step-100", "tiny-step-200", GatePolicy())
     assert record.outcome == FAIL
+    assert "worse than tiny-step-100 (60.00), allowed 1.00" in record.headline
     assert compare_named(lab.store, "tiny-step-200", "tiny-step-100", GatePolicy()).outcome == PASS
 
 

@@ -162,8 +162,8 @@ class GateRecord:
 
 
 def _drop(one: Finding) -> str:
-    kinds = " and ".join(one.kinds)
+    against = ", ".join([*([" and ".join(one.kinds)] if one.kinds else []), f"{one.reference_value:.2f}"])
     return (
         f"{one.model}/{one.dataset} {one.metric} {one.value:.2f} is {-one.difference:.2f} worse than {one.reference} "
-        f"({kinds}, {one.reference_value:.2f}), allowed {one.allowed:.2f}, p {one.adjusted:.2g}"
+        f"({against}), allowed {one.allowed:.2f}, p {one.adjusted:.2g}"
     )

@@ -14,6 +14,9 @@ from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.versions import named_version
 
+MOST_LISTED = 12
+"""Versions that a message names one by one."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -111,7 +114,12 @@ def check_baseline(store: Store, name: str, series: str) -> None:
         raise InputError(f"{name!r} is a version within a series; say of which: SERIES@{name}")
     known = store.versions(whose).known(whose)
     if wanted not in known:
-        raise InputError(f"series {whose!r} has no version {wanted}; there are: {', '.join(known) or 'none'}")
+        raise InputError(f"series {whose!r} has no version {wanted}; there are: {_listed(known)}")
+
+
+def _listed(versions: Sequence[str]) -> str:
+    shown = versions if len(versions) <= MOST_LISTED else [*versions[:3], "...", *versions[-3:]]
+    return ", ".join(shown) or "none"
 
 
 def first_metrics(rows: Iterable[ScoreRow]) -> list[ScoreRow]:

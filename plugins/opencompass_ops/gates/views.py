@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from opencompass_ops.gates.comparison import UNPAIRED
 from opencompass_ops.gates.flips import LOST, Flip
 from opencompass_ops.gates.record import Finding, GateRecord, Promotion, Scored
 from opencompass_ops.gates.table import Alarm
@@ -129,8 +130,7 @@ def _finding(one: Finding) -> tuple[str, ...]:
         f"{one.allowed:.2f}",
         f"{one.mde:.2f}",
         f"{one.adjusted:.2g}",
-        str(one.lost),
-        str(one.gained),
+        *(("-", "-") if one.method == UNPAIRED else (str(one.lost), str(one.gained))),
         str(one.n),
     )
     return (

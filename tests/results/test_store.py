@@ -53,6 +53,12 @@ def test_predictions_are_found_by_pair_newest_first(opened, tmp_path):
     }
 
 
+def test_of_a_loss_the_lowest_is_the_best(opened):
+    losses = [replace(SCORE, model=name, metric="perplexity", value=value) for name, value in (("a", 9.0), ("b", 7.0))]
+    record(opened, *losses, replace(SCORE, model="c", value=40.0), replace(SCORE, model="d", value=60.0))
+    assert [(row.metric, row.model) for row in opened.leaderboard(limit=1)] == [("accuracy", "d"), ("perplexity", "b")]
+
+
 def test_a_deleted_run_directory_vanishes_from_reuse(opened, tmp_path):
     row = prediction(tmp_path / "gone.json")
     opened.record_run(RUN, [PairRows("m", "d", (row,), (replace(SCORE, path=row.path),))])

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, Table, delete, func, select
+from sqlalchemy import Connection, Engine, Select, Table, case, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from opencompass_ops.results import models
 from opencompass_ops.results.engine import default_url, open_engine, shown, transaction
+from opencompass_ops.results.metrics import lower_is_better
 from opencompass_ops.results.migrations import migrate
 from opencompass_ops.results.rows import (
     CheckpointRow,
@@ -189,7 +190,7 @@ class Store:
     def leaderboard(
         self, dataset: str | None = None, metric: str | None = None, limit: int = 20, series: str | None = None
     ) -> list[ScoreRow]:
-        """The best scores of each dataset, version and metric, best first.
+        """The best scores of each dataset, version and metric, best first; of losses the lowest is the best.
 
         One row per set of weights: the one over most samples, of those the newest, so that a quick
         look with a limit never hides a whole evaluation.
@@ -203,7 +204,10 @@ class Store:
         query = _where(query, dataset=dataset, metric=metric, series=series)
         newest = query.subquery()
         c = newest.c
-        place = _number((c.dataset, c.version, c.mode, c.metric), (c.value.desc(), c.model)).label("place")
+        metrics = {str(name) for (name,) in self._rows(select(table.c.metric).distinct())}
+        is_loss = c.metric.in_(sorted(filter(lower_is_better, metrics)))
+        rank = case((is_loss, c.value), else_=-c.value)
+        place = _number((c.dataset, c.version, c.mode, c.metric), (rank, c.model)).label("place")
         ranked = select(newest, place).where(c.age == 1).subquery()
         columns = [ranked.c[column.name] for column in table.c]
         top = select(*columns).where(ranked.c.place <= limit)

@@ -9,9 +9,7 @@ import pytest
 
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.errors import ConfigError
-from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import infer_stage
-from opencompass_ops.srun_options import srun_resources, with_srun_options
+from opencompass_ops.srun_options import srun_resources
 
 WHERE = "infer.runner.extra_command"
 
@@ -57,10 +55,3 @@ def test_options_of_srun_become_resources(command: list[str], resources: dict[st
 def test_what_cannot_be_said_is_refused_by_its_place_in_the_config(command: Any, message: str):
     with pytest.raises(ConfigError, match=re.escape(WHERE + message)):
         srun_resources(WHERE, command)
-
-
-def test_options_go_over_the_runners_own_keys_and_what_is_typed_over_both():
-    runner = {"type": "SlurmRunner", "partition": "a", "qos": "q", "extra_command": ["-p b", "-x n1", "-t 10"]}
-    request = Request.from_params({"config": "c", "minutes": 5})
-    stage = with_srun_options("infer", infer_stage({"runner": runner}, request), request)
-    assert stage.resources == {"partition": "b", "qos": "q", "exclude": ["n1"], "minutes": 5}

@@ -12,10 +12,15 @@ from typing import Any, Protocol
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
-from opencompass_ops.clusters.resources import Resources
+from opencompass_ops.clusters.resources import Resources, value_of
 from opencompass_ops.clusters.software import Container
 from opencompass_ops.clusters.values import plain
+from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
+from opencompass_ops.planning.params import OF_CLUSTER
+from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.sections import EVAL, Stage
+from opencompass_ops.srun_options import srun_resources
 
 _PROCESSES = "num_procs"
 """The key of ``run_cfg`` that says how a job starts, not what it needs."""
@@ -28,6 +33,34 @@ class Asked(Protocol):
     def resources(self) -> Mapping[str, Any]:
         """What is asked of the cluster, under the names of ``clusters.resources``; only what was said."""
         ...
+
+
+def with_all_asked(name: str, stage: Stage, request: Request, kind: str) -> Stage:
+    """The stage with all that is asked of its cluster: the runner's keys, its ``extra_command`` over them, the request.
+
+    :param name: ``infer`` or ``eval``.
+    :param kind: of the stage's cluster. Of what was typed it is asked what its kind knows; where people named the
+        cluster themselves it is asked all, and has to honour it.
+    :raises ConfigError: a value that cannot be; the message has its path in the config.
+    """
+    where = f"{name}.runner"
+    typed = _typed(name, request, kind) if stage.is_asked else {}
+    wrong = Culprits()
+    said = {
+        key: wrong.of(value_of, None, f"{where}.{key}", key, value)
+        for key, value in stage.resources.items()
+        if key not in typed
+    }
+    command = stage.extra_command
+    srun = wrong.of(srun_resources, {}, f"{where}.extra_command", command) if command else {}
+    wrong.refuse()
+    return replace(stage, resources={**said, **srun, **typed})
+
+
+def _typed(name: str, request: Request, kind: str) -> dict[str, Any]:
+    named = request.cluster or (name == EVAL and request.eval_cluster)
+    known = {parameter.name for parameter in OF_CLUSTER if named or not parameter.kinds or kind in parameter.kinds}
+    return {key: value for key, value in request.resources.items() if key in known}
 
 
 def cluster_for(asked: Asked, cluster: ClusterConfig) -> ClusterConfig:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opencompass_ops.asked import cluster_for, models_for, with_image
+from opencompass_ops.asked import cluster_for, models_for, with_all_asked, with_image
 from opencompass_ops.bridging import with_own_opencompass
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.clusters.registry import open_cluster
@@ -20,12 +20,12 @@ from opencompass_ops.errors import ConfigError
 from opencompass_ops.gates.policy import GatePolicy
 from opencompass_ops.instance import absolute
 from opencompass_ops.planning.judging import with_section_judges
-from opencompass_ops.planning.params import in_vain
+from opencompass_ops.planning.parameter import DLC, LOCAL
+from opencompass_ops.planning.params import in_vain, misplaced
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import DLC, LOCAL, Stage, eval_stage, infer_stage, unheard
+from opencompass_ops.planning.sections import EVAL, INFER, Stage, eval_stage, infer_stage
 from opencompass_ops.publishing import requested
 from opencompass_ops.reading import read_aliyun, read_config
-from opencompass_ops.srun_options import with_srun_options
 
 Say = Callable[[str], None]
 
@@ -71,13 +71,15 @@ def resolve_request(params: dict[str, Any], say: Say) -> ResolvedRequest:
     if request.config_verbose:
         say(masked_text({"models": config.models, "datasets": config.datasets, "summarizer": config.summarizer}))
     config = _with_judges(config, is_replaced=bool(request.model_overrides or request.accelerator))
-    infer = with_srun_options("infer", infer_stage(config.infer, request), request)
-    evaluation = infer
+    said = infer_stage(config.infer, request)
+    infer, cluster = placed(INFER, said, request, known)
+    evaluation, of_evaluation = infer, cluster
     if request.mode in ("all", "eval"):
-        evaluation = with_srun_options("eval", eval_stage(config.eval, request, infer), request)
-    notes = dict.fromkeys((*unheard(request, infer, evaluation), *infer.notes, *evaluation.notes))
-    cluster = stage_cluster(infer, request, known)
-    of_evaluation = stage_cluster(evaluation, request, known)
+        scoring = eval_stage(config.eval, request, said)
+        # What was typed goes for the cluster of evaluations where that of inference is of another kind.
+        is_asked = scoring.is_asked or not set(request.resources) <= set(infer.resources)
+        evaluation, of_evaluation = placed(EVAL, replace(scoring, is_asked=is_asked), request, known)
+    notes = dict.fromkeys((*misplaced(params, {cluster.kind, of_evaluation.kind}), *infer.notes, *evaluation.notes))
     details = evaluation.dump_details if evaluation.dump_details is not None else True
     return ResolvedRequest(
         request=replace(
@@ -110,9 +112,10 @@ def configured_address(params: dict[str, Any]) -> str:
     return read_config(request, _data_folder(request.cluster or LOCAL, {})).lark_bot_url
 
 
-def stage_cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> ClusterConfig:
-    """The cluster config of a stage, with all that is asked of it.
+def placed(name: str, stage: Stage, request: Request, known: dict[str, ClusterConfig]) -> tuple[Stage, ClusterConfig]:
+    """A stage with all that is asked of its cluster, and that cluster's config.
 
+    :param name: ``infer`` or ``eval``.
     :param known: cluster configs that were read already, by name; to read one starts a process.
     :raises ConfigError: the cluster is none, is wrong, or cannot do what is asked of it.
     """
@@ -124,9 +127,11 @@ def stage_cluster(stage: Stage, request: Request, known: dict[str, ClusterConfig
         )
     if stage.cluster not in known:
         known[stage.cluster] = load_cluster(stage.cluster)
-    config = cluster_for(stage, with_image(known[stage.cluster], request.image))
+    config = known[stage.cluster]
+    stage = with_all_asked(name, stage, request, config.kind)
+    config = cluster_for(stage, with_image(config, request.image))
     shared = stage.max_workers_per_gpu if config.kind == LOCAL else None
-    return config if shared is None else replace(config, max_workers_per_gpu=shared)
+    return stage, config if shared is None else replace(config, max_workers_per_gpu=shared)
 
 
 def load_cluster(name: str) -> ClusterConfig:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from opencompass_ops.clusters.extra_args import allowed, replaced
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.errors import ConfigError
-from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import Stage
 
 _SHORT = {
     "-A": "--account",
@@ -43,18 +40,6 @@ _RESOURCES = {
     "--time": "minutes",
 }
 _NUMBERS = ("cpus_per_task", "nice")
-
-
-def with_srun_options(name: str, stage: Stage, request: Request) -> Stage:
-    """The stage with what its runner's ``extra_command`` says: over the runner's keys, under what was typed.
-
-    :param name: ``infer`` or ``eval``.
-    :raises ConfigError: as :func:`srun_resources`.
-    """
-    if not stage.extra_command:
-        return stage
-    said = srun_resources(f"{name}.runner.extra_command", stage.extra_command)
-    return replace(stage, resources={**stage.resources, **said, **request.resources})
 
 
 def srun_resources(where: str, command: Any) -> dict[str, Any]:

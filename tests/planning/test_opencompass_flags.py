@@ -136,3 +136,35 @@ def test_slurm_and_dlc_exclude_each_other():
 def test_the_documented_table_of_flags_is_the_present_one():
     assert page(PAGE.read_text()) == PAGE.read_text(), "run: python -m scripts.flags"
     assert all(f"`{argv[0]}`" in table() for argv, _, _ in FLAGS if argv[0].startswith("-"))
+
+
+_EVERYWHERE = set(params.BY_NAME) - {parameter.name for parameter in params.PARAMETERS if parameter.kinds}
+
+
+@pytest.mark.parametrize(("argv", "name", "outcome"), FLAGS, ids=[" ".join(argv) for argv, _, _ in FLAGS])
+@pytest.mark.parametrize("kind", ["local", "slurm"])
+def test_a_flag_means_something_on_a_kind_of_cluster_or_warns_there(
+    kind: str, argv: list[str], name: str, outcome: Any
+):
+    said = parse(*(["c.py", *argv] if name != "config" else argv))
+    warned = params.misplaced(said, {kind})
+    if name in _EVERYWHERE or kind in params.BY_NAME[name].kinds:
+        assert warned == ()
+    else:
+        (warning,) = warned
+        assert warning.startswith(
+            f"{params.BY_NAME[name].flags[-1]} ({name}) has no effect: it is for clusters of the "
+        )
+        assert f"and this run is on {kind}; " in warning
+    assert params.misplaced(said, {"local", "slurm", "dlc"}) == ()
+
+
+def test_the_flags_of_one_kind_of_cluster_are_these():
+    # On the local kind nothing is asked of a scheduler; max_workers_per_gpu is OpenCompass's LocalRunner's alone.
+    found = {parameter.name: parameter.kinds for parameter in params.PARAMETERS if parameter.kinds}
+    of_slurm = ("partition", "quotatype", "qos", "account", "reservation", "mem", "exclude", "extra_args")
+    assert found == {
+        **dict.fromkeys(of_slurm, ("slurm",)),
+        "max_workers_per_gpu": ("local",),
+        "aliyun_cfg": ("dlc",),
+    }

@@ -92,6 +92,16 @@ class Resources:
         return self
 
 
+def value_of(where: str, name: str, value: Any) -> Any:
+    """One field's value, typed.
+
+    :param where: its own place, for errors.
+    :param name: the field's.
+    :raises ConfigError: a value that it cannot have.
+    """
+    return _FIELDS[name](where, value)
+
+
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*"
 _NODE = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\[[0-9,-]+\][A-Za-z0-9_.-]*)*"
 _GRES = r"[A-Za-z0-9_]+(?::[A-Za-z0-9_.-]+)*"

@@ -16,8 +16,8 @@ from opencompass_ops.errors import ConfigError, OpsError
 from opencompass_ops.instance import absolute
 from opencompass_ops.lint.parts import parts_findings
 from opencompass_ops.lint.stages import Stages, refused, sections, stages, summarizer_findings
+from opencompass_ops.planning.parameter import LOCAL
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import LOCAL
 from opencompass_ops.prepare import prepare
 from opencompass_ops.publishing import KEY as SUITE
 from opencompass_ops.publishing import requested

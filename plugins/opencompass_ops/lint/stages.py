@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from opencompass_ops.asked import models_for
+from opencompass_ops.asked import models_for, with_all_asked
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.configs.findings import Content, Finding
 from opencompass_ops.configs.load import LoadedConfig
 from opencompass_ops.configs.names import dataset_abbr, model_abbr
 from opencompass_ops.configs.resolve import Entry
 from opencompass_ops.errors import ConfigError, InputError, OpsError
+from opencompass_ops.planning.parameter import DLC, LOCAL, SLURM
 from opencompass_ops.planning.request import Request
-from opencompass_ops.planning.sections import DLC, EVAL, INFER, LOCAL, Stage, eval_stage, infer_stage
-from opencompass_ops.resolved import load_cluster, stage_cluster
+from opencompass_ops.planning.sections import EVAL, INFER, Stage, eval_stage, infer_stage
+from opencompass_ops.resolved import load_cluster, placed
 from opencompass_ops.results.summary import check_summarizer, unknown_names
-from opencompass_ops.srun_options import with_srun_options
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Stages:
 def sections(loaded: LoadedConfig, described: Content, request: Request) -> Sections:
     """What is wrong with each stage's section and with each model's ``run_cfg``."""
     told: list[Finding] = []
-    infer = infer_stage(None, request)
+    infer = asked = infer_stage(None, request)
     found: list[Stage | None] = []
     for name in (INFER, EVAL):
         section = loaded.values.get(name)
@@ -56,14 +56,14 @@ def sections(loaded: LoadedConfig, described: Content, request: Request) -> Sect
         if section is None or isinstance(section, dict):  # else a finding of the text already
             try:
                 stage = infer_stage(section, request) if name == INFER else eval_stage(section, request, infer)
-                stage = with_srun_options(name, stage, request)
-                infer = stage if name == INFER else infer
+                whole = with_all_asked(name, stage, request, SLURM)  # the kind of which the most may be asked
+                infer, asked = (stage, whole) if name == INFER else (infer, asked)
             except OpsError as error:
                 told += refused(error)
         found.append(stage)
     for model in named(described.models, model_abbr):
         try:
-            models_for(infer, [model])
+            models_for(asked, [model])
         except OpsError as error:
             told += refused(error)
     return Sections(found[0], found[1], tuple(told))
@@ -75,10 +75,10 @@ def stages(wanted: Sections, request: Request) -> Stages:
     known = {here.name: here}
     told: list[Finding] = []
     places: list[ClusterConfig] = []
-    for stage in (wanted.infer, wanted.evaluation):
+    for name, stage in ((INFER, wanted.infer), (EVAL, wanted.evaluation)):
         place = places[0] if places else here
         try:
-            place = stage_cluster(stage, request, known) if stage else place
+            place = placed(name, stage, request, known)[1] if stage else place
         except OpsError as error:
             told += refused(error)
         places.append(place)

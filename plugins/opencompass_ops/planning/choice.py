@@ -9,6 +9,7 @@ from typing import Any
 from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner, Size
+from opencompass_ops.planning.unread import OF_PARTITIONERS
 
 _CLASSES: Mapping[str, type[Naive | Size | NumWorker]] = {
     "NaivePartitioner": Naive,
@@ -21,8 +22,8 @@ _OPTIONAL = ("num_split",)
 _COUNTS = {"n": 1, "max_task_size": 1, "gen_task_coef": 1, "num_worker": 1, "num_split": 0, "min_task_size": 1}
 """Least value of each number."""
 
-_OURS = frozenset({"type", "out_dir", "keep_keys", "dataset_size_path", "force_rebuild"})
-"""What OpenCompass's partitioners also take, and what is decided elsewhere here: rows are counted by the probe."""
+_ELSEWHERE = OF_PARTITIONERS | {"type"}
+"""What OpenCompass's partitioners also take, and what is decided elsewhere here."""
 
 
 def configured(values: Mapping[str, Any], where: str = "infer.partitioner") -> Partitioner:
@@ -38,7 +39,7 @@ def configured(values: Mapping[str, Any], where: str = "infer.partitioner") -> P
             "partitioner out to have jobs planned by their expected time"
         )
     chosen = _CLASSES[name]
-    given = {key: value for key, value in values.items() if key not in _OURS}
+    given = {key: value for key, value in values.items() if key not in _ELSEWHERE}
     known = [field.name for field in dataclasses.fields(chosen)]
     unknown, wrong = sorted(set(given) - set(known)), Culprits()
     if unknown:

@@ -36,10 +36,9 @@ def with_section_judges(
     :param models: those of the run.
     :raises ConfigError: a section with judges names none, or models that the run has not, or a mode that is none.
     """
-    partitioner = _table(section, "partitioner")
-    task = _name(_table(_table(section, "runner"), "task").get("type"))
-    if _name(partitioner.get("type")) not in PARTITIONERS and task != TASK:
+    if not names_judges(section):
         return list(datasets)
+    partitioner = _table(section, "partitioner")
     judges = partitioner.get("judge_models") or []
     if not judges:
         raise ConfigError(
@@ -60,6 +59,12 @@ def with_section_judges(
             f"eval.partitioner.models names {', '.join(unknown)}, not among the models; add them there too"
         )
     return [_judged(dataset, whom, judged) if _is_judged(dataset) else dataset for dataset in datasets]
+
+
+def names_judges(section: Mapping[str, Any] | None) -> bool:
+    """Whether a config's ``eval`` section is one of judges."""
+    task = _name(_table(_table(section, "runner"), "task").get("type"))
+    return _name(_table(section, "partitioner").get("type")) in PARTITIONERS or task == TASK
 
 
 def comparisons(dataset: Mapping[str, Any], model: str) -> list[list[str]] | None:

@@ -14,6 +14,9 @@ from typing import Any
 
 OVERRIDE_FIELDS = ("path", "tokenizer_path", "abbr")
 
+LOCAL, SLURM, DLC = "local", "slurm", "dlc"
+"""Kinds of clusters."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -29,6 +32,7 @@ class Parameter:
     :param expected: what the pattern allows, in words.
     :param metavar: what the help of the command line shows for a value of an array.
     :param fields: for an array of objects: the names of their fields; the first one is required.
+    :param kinds: the kinds of cluster on which it means something; empty for all.
     :param dead: why saying it changes nothing; it is accepted with this warning and is no field of the form.
     :param refused: why it cannot be had and what to do instead; whoever says it is told so.
     :param typed: whether the command run takes it all the same and keeps it from the request.
@@ -50,6 +54,7 @@ class Parameter:
     expected: str = "a plain name of letters, digits, '.', '_' and '-', not a path"
     metavar: str | None = None
     fields: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     dead: str = ""
     refused: str = ""
     typed: bool = False

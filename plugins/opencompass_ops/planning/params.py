@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from opencompass_ops.planning.parameter import OVERRIDE_FIELDS, Parameter, nearest
@@ -21,6 +21,7 @@ __all__ = [
     "from_arguments",
     "in_vain",
     "is_said",
+    "misplaced",
     "nearest",
 ]
 
@@ -52,6 +53,20 @@ def in_vain(params: Mapping[str, Any]) -> tuple[str, ...]:
         f"{parameter.flags[-1]} ({parameter.name}) has no effect: {parameter.dead}"
         for parameter in PARAMETERS
         if parameter.dead and is_said(parameter, params)
+    )
+
+
+def misplaced(params: Mapping[str, Any], kinds: Collection[str]) -> tuple[str, ...]:
+    """A warning for each thing that was said and that no cluster of the run knows.
+
+    :param kinds: of the clusters on which the run's stages are.
+    """
+    return tuple(
+        f"{parameter.flags[-1]} ({parameter.name}) has no effect: it is for clusters of the kind "
+        f"{' or '.join(parameter.kinds)}, and this run is on {' and '.join(sorted(kinds))}; name a cluster of that "
+        "kind (--cluster NAME), or leave it out"
+        for parameter in PARAMETERS
+        if parameter.kinds and not set(parameter.kinds) & set(kinds) and is_said(parameter, params)
     )
 
 

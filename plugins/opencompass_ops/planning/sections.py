@@ -2,7 +2,7 @@
 
 They hold where the request names no cluster (``--slurm``, ``--dlc``, ``--cluster``), each for its own stage. With a
 cluster they are replaced as a whole; OpenCompass merges them key by key and then fails on the mixture. What people
-type about resources (``-p``, ``-q``, ``--qos`` ...) goes over both, where a stage runs on Slurm.
+type about resources (``-p``, ``-q``, ``--qos`` ...) goes over both (:mod:`opencompass_ops.asked`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import Any
 
 from opencompass_ops.culprits import Culprits
 from opencompass_ops.errors import ConfigError
-from opencompass_ops.planning import judging
+from opencompass_ops.planning import judging, unread
 from opencompass_ops.planning.choice import configured
-from opencompass_ops.planning.parameter import nearest
+from opencompass_ops.planning.parameter import DLC, LOCAL, SLURM, nearest
 from opencompass_ops.planning.partition import Naive, NumWorker, Partitioner
 from opencompass_ops.planning.request import Request
 
 INFER, EVAL = "infer", "eval"
-LOCAL, SLURM, DLC = "local", "slurm", "dlc"
 
 _MAX_NUM_WORKERS = {LOCAL: 16, SLURM: 32, DLC: 32}
 """What OpenCompass's runners take where a section has a runner that does not say it."""
@@ -32,24 +31,32 @@ _RUNNERS = {
     "SlurmSequentialRunner": SLURM,
     "DLCRunner": DLC,
 }
-_RUNNER_KEYS = {
-    LOCAL: frozenset({"max_num_workers", "max_workers_per_gpu", "concurrent_users", "retry"}),
-    SLURM: frozenset({"max_num_workers", "retry", "partition", "quotatype", "qos", "extra_command", "task_prefix"}),
-    DLC: frozenset({"max_num_workers", "retry", "aliyun_cfg", "eval_with_gpu", "preemptible"}),
+_EVERY_RUNNER = frozenset({"type", "task", "lark_bot_url", "max_num_workers", "retry"})
+_READ_OF_RUNNER = {
+    LOCAL: _EVERY_RUNNER | {"max_workers_per_gpu"},
+    SLURM: _EVERY_RUNNER | {"partition", "quotatype", "qos", "extra_command"},
+    DLC: _EVERY_RUNNER | {"aliyun_cfg"},
 }
-_EVERY_RUNNER = frozenset({"type", "task", "debug", "lark_bot_url", "keep_tmp_file"})
+_TAKES_ANYTHING = "LocalRunner"
+"""OpenCompass's class that ignores what it does not know, with a warning; the others end in a TypeError."""
+
 _TASKS = {
     INFER: frozenset({"OpenICLInferTask", "OpenICLInferConcurrentTask"}),
     EVAL: frozenset({"OpenICLEvalTask", "OpenICLEvalWatchTask", judging.TASK}),
 }
+_MISPLACED = {
+    INFER: "scores answers and belongs under eval; write OpenICLInferTask under infer, or leave the task out",
+    EVAL: "answers questions and belongs under infer; write OpenICLEvalTask under eval, or leave the task out",
+}
+"""OpenCompass's own guide has OpenICLEvalTask under infer."""
+
+_READ_OF_TASK = {INFER: frozenset({"type"}), EVAL: frozenset({"type", "dump_details"})}
+_READ_OF_JUDGES = frozenset({"type", "models", "judge_models", "meta_judge_model"})
 _RESOURCES = ("partition", "quotatype", "qos")
 """Keys of a runner that ``clusters.resources`` has under the same name."""
 
 _NOT_SUPPORTED = {"VOLCRunner": "Volcano Engine's machine learning platform", "RJOBRunner": "rjob clusters"}
 """OpenCompass's runners that no kind of cluster stands for."""
-
-_EVERYWHERE = frozenset({"minutes"})
-"""Resources that mean something off Slurm too."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ class Stage:
 
     :param cluster: name of the cluster config.
     :param partitioner: None for the planner's own choice.
-    :param resources: asked of the cluster, under the names of ``clusters.resources``; only what was said.
+    :param resources: what the section's runner asks of the cluster, under the names of ``clusters.resources``.
+    :param is_asked: whether what people typed about resources goes for it too.
     :param extra_command: what the runner says of it, as it stands (:mod:`opencompass_ops.srun_options` reads it).
     :param max_workers_per_gpu: jobs that may share a device, None for what the cluster config says.
     :param aliyun: settings of PAI-DLC that the runner has, None where it has none.
@@ -71,6 +79,7 @@ class Stage:
     retry: int
     partitioner: Partitioner | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
+    is_asked: bool = True
     extra_command: Any = ()
     max_workers_per_gpu: int | None = None
     aliyun: Mapping[str, Any] | None = None
@@ -106,28 +115,20 @@ def eval_stage(section: Mapping[str, Any] | None, request: Request, infer: Stage
             infer.max_num_workers,
             infer.retry,
             resources=infer.resources,
+            extra_command=infer.extra_command,
             max_workers_per_gpu=infer.max_workers_per_gpu,
             aliyun=infer.aliyun,
             notes=_replaced(EVAL, section),
         )
     # What is asked of one cluster (a partition) means nothing on another.
-    return Stage(cluster, request.max_num_workers, request.retry, notes=_replaced(EVAL, section))
-
-
-def unheard(request: Request, *stages: Stage) -> list[str]:
-    """A warning where resources were asked of Slurm and nobody named a cluster, and no stage runs on Slurm."""
-    ignored = {name: value for name, value in request.resources.items() if name not in _EVERYWHERE}
-    if not ignored or request.cluster or request.eval_cluster or any(stage.cluster == SLURM for stage in stages):
-        return []
-    said = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
-    return [f"{said} has no effect: nothing of this run is on Slurm; name a cluster (--slurm, --cluster NAME)"]
-
-
-def _resources(request: Request, cluster: str) -> dict[str, Any]:
-    """What the request asks of a stage's cluster; where people named clusters, each has to honour all of it."""
-    named = request.cluster is not None or request.eval_cluster is not None
-    is_heard = named or cluster == SLURM
-    return {name: value for name, value in request.resources.items() if is_heard or name in _EVERYWHERE}
+    return Stage(
+        cluster,
+        request.max_num_workers,
+        request.retry,
+        is_asked=False,
+        max_workers_per_gpu=request.max_workers_per_gpu,
+        notes=_replaced(EVAL, section),
+    )
 
 
 def _asked(request: Request, cluster: str, notes: tuple[str, ...]) -> Stage:
@@ -135,29 +136,31 @@ def _asked(request: Request, cluster: str, notes: tuple[str, ...]) -> Stage:
         cluster,
         request.max_num_workers,
         request.retry,
-        resources=_resources(request, cluster),
         max_workers_per_gpu=request.max_workers_per_gpu,
         notes=notes,
     )
 
 
 def _replaced(stage: str, section: Mapping[str, Any] | None) -> tuple[str, ...]:
-    return (f"the config's {stage} section is replaced, because a cluster was named",) if section else ()
+    if not section:
+        return ()
+    judges = "; its judges hold" if stage == EVAL and judging.names_judges(section) else ""
+    return (f"the config's {stage} section is replaced, because a cluster was named{judges}",)
 
 
 def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
     wrong = Culprits()
     runner = wrong.of(_table, {}, f"{stage}.runner", section.get("runner") or {})
     kind = wrong.of(_kind, "", stage, runner)
-    if kind:
-        _check_keys(f"{stage}.runner", runner, _EVERY_RUNNER | _RUNNER_KEYS[kind], wrong)
+    if kind and _class_name(runner.get("type", _TAKES_ANYTHING)) != _TAKES_ANYTHING:
+        _check_keys(f"{stage}.runner", runner, _READ_OF_RUNNER[kind] | unread.OF_RUNNERS, wrong)
     workers = wrong.of(_number, 1, stage, runner, "max_num_workers", _MAX_NUM_WORKERS.get(kind, 1))
     retry = wrong.of(_number, 0, stage, runner, "retry", request.retry, 0)
     said = {key: runner[key] for key in _RESOURCES if runner.get(key)}
     shared = runner.get("max_workers_per_gpu")
     partitioner = wrong.of(_partitioner, None, stage, section.get("partitioner"))
     task = wrong.of(_table, {}, f"{stage}.runner.task", runner.get("task") or {})
-    task_notes = wrong.of(_task_notes, [], stage, task)
+    wrong.of(_check_task, None, stage, _class_name(task.get("type")))
     aliyun = wrong.of(_aliyun, None, stage, runner)
     wrong.refuse()
     return Stage(
@@ -165,7 +168,7 @@ def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
         max_num_workers=workers,
         retry=retry,
         partitioner=partitioner,
-        resources={**said, **_resources(request, kind)},
+        resources=said,
         extra_command=runner.get("extra_command") or (),
         max_workers_per_gpu=request.max_workers_per_gpu if shared is None else shared,
         aliyun=aliyun,
@@ -173,8 +176,8 @@ def _obeyed(stage: str, section: Mapping[str, Any], request: Request) -> Stage:
         notes=(
             *_overruled(stage, request, workers, retry, shared),
             *_overruling(stage, request, section),
-            *task_notes,
-            *_unread(stage, section),
+            *_obeyed_as(stage, runner, task, workers),
+            *_unread(stage, section, request),
         ),
     )
 
@@ -203,19 +206,29 @@ def _kind(stage: str, runner: Mapping[str, Any]) -> str:
 
 def _partitioner(stage: str, values: Any) -> Partitioner | None:
     """The one that inference uses; evaluations are one per model x dataset, and never split."""
-    if values is None or (stage == EVAL and _class_name(_table(stage, values).get("type")) in judging.PARTITIONERS):
+    if values is None:
         return None
-    partitioner = configured(_table(f"{stage}.partitioner", values), f"{stage}.partitioner")
+    name = _class_name(_table(f"{stage}.partitioner", values).get("type"))
+    if stage == EVAL and name in judging.PARTITIONERS:
+        _check_arguments(name, values)
+        return None
+    partitioner = configured(values, f"{stage}.partitioner")
     if stage == INFER:
         return partitioner
     if not _keeps_whole(partitioner):
-        name = _class_name(values.get("type"))
         raise ConfigError(
             f"eval.partitioner: {name} would split datasets, and nobody merges the parts of a score: each part would "
             "get a result of its own, which no summary reads. Use NaivePartitioner under eval, or leave it out, and "
             f"put {name} under infer"
         )
     return None
+
+
+def _check_arguments(name: str, values: Mapping[str, Any]) -> None:
+    known = sorted(_READ_OF_JUDGES | unread.OF_JUDGES)
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"eval.partitioner: {name} has no argument {key!r}; {nearest(str(key), known)}")
 
 
 def _keeps_whole(partitioner: Partitioner) -> bool:
@@ -246,21 +259,44 @@ def _overruling(stage: str, request: Request, section: Mapping[str, Any]) -> lis
     return [f"{said}: means a SizePartitioner, which replaces the config's infer.partitioner"]
 
 
-def _task_notes(stage: str, task: Mapping[str, Any]) -> list[str]:
-    name = _class_name(task.get("type", ""))
-    if name and name not in _TASKS[stage]:
-        raise ConfigError(
-            f"{stage}.runner.task: {name} cannot be obeyed; {nearest(name, sorted(_TASKS[stage]))}. Attacked prompts "
-            "(OpenICLAttackTask) are not built: run them with OpenCompass"
-        )
-    if name == "OpenICLEvalWatchTask":
-        return ["OpenICLEvalWatchTask: evaluation starts when inference has ended, not beside it"]
-    return []
+def _check_task(stage: str, name: str) -> None:
+    if not name or name in _TASKS[stage]:
+        return
+    where = f"{stage}.runner.task: {name}"
+    if name in _TASKS[INFER] | _TASKS[EVAL]:
+        raise ConfigError(f"{where} {_MISPLACED[stage]}")
+    raise ConfigError(
+        f"{where} cannot be obeyed; {nearest(name, sorted(_TASKS[stage]))}. Attacked prompts (OpenICLAttackTask) are "
+        "not built: run them with OpenCompass"
+    )
 
 
-def _unread(stage: str, section: Mapping[str, Any]) -> list[str]:
-    others = sorted(set(section) - {"partitioner", "runner"})
-    return [f"the config's {stage} section has {', '.join(others)}, which nothing reads"] if others else []
+def _obeyed_as(stage: str, runner: Mapping[str, Any], task: Mapping[str, Any], workers: int) -> list[str]:
+    """Classes in whose place others stand here."""
+    names = {_class_name(runner.get("type")), _class_name(task.get("type"))}
+    told = {
+        "SlurmSequentialRunner": f"SlurmSequentialRunner is obeyed as SlurmRunner: up to {workers} jobs may wait in "
+        "the queue at once",
+        "OpenICLInferConcurrentTask": "OpenICLInferConcurrentTask is obeyed as OpenICLInferTask: within a job one "
+        "dataset comes after the other; raise max_num_workers for more at once",
+        "OpenICLEvalWatchTask": "OpenICLEvalWatchTask: evaluation starts when inference has ended, not beside it",
+    }
+    return [f"{stage}.runner: {said}" for name, said in told.items() if name in names]
+
+
+def _unread(stage: str, section: Mapping[str, Any], request: Request) -> list[str]:
+    """What the section says and nobody reads."""
+    runner, partitioner = section.get("runner") or {}, section.get("partitioner") or {}
+    arguments = {"type"} if stage == EVAL else set(partitioner) - unread.OF_PARTITIONERS
+    judges = stage == EVAL and _class_name(partitioner.get("type")) in judging.PARTITIONERS
+    address = f"{stage}.runner.lark_bot_url is not read: nobody asked for messages; say -l"
+    return [
+        *([address] if runner.get("lark_bot_url") and not request.lark else []),
+        *unread.of_runner(stage, runner, _READ_OF_RUNNER[_kind(stage, runner)]),
+        *unread.of_task(stage, runner.get("task") or {}, _READ_OF_TASK[stage]),
+        *unread.of_partitioner(stage, partitioner, _READ_OF_JUDGES if judges else arguments, judges=judges),
+        *unread.of_section(stage, section, {"partitioner", "runner"}),
+    ]
 
 
 def _check_keys(where: str, values: Mapping[str, Any], known: frozenset[str], wrong: Culprits) -> None:

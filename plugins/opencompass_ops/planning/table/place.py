@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencompass_ops.planning.parameter import Parameter
+from opencompass_ops.planning.parameter import DLC, LOCAL, Parameter
 from opencompass_ops.planning.table.headings import WHERE
 from opencompass_ops.planning.table.patterns import CLUSTER_NAME, NAME
 
@@ -43,6 +43,7 @@ PLACE = (
         "Aliyun config",
         "File (.py) with the settings of PAI-DLC, for the cluster dlc. Empty: ~/.aliyun.cfg.",
         WHERE,
+        kinds=(DLC,),
         flags=("--aliyun-cfg",),
     ),
     Parameter(
@@ -51,6 +52,7 @@ PLACE = (
         "Jobs per GPU",
         "Jobs that may share a GPU of a local cluster. Empty: as its config says.",
         WHERE,
+        kinds=(LOCAL,),
         flags=("--max-workers-per-gpu",),
         minimum=1,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opencompass_ops.planning.parameter import Parameter
+from opencompass_ops.planning.parameter import SLURM, Parameter
 from opencompass_ops.planning.table.headings import RESOURCES
 
 JOB_RESOURCES = (
@@ -12,6 +12,7 @@ JOB_RESOURCES = (
         "Partition",
         "Slurm partition of all jobs of the run. Empty: the model's run_cfg, the cluster config, or else Slurm's own.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("-p", "--partition"),
     ),
     Parameter(
@@ -20,6 +21,7 @@ JOB_RESOURCES = (
         "Quota type",
         "auto, reserved or spot, where the site's Slurm has --quotatype. Empty: as for the partition.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("-q", "--quotatype"),
         choices=("auto", "reserved", "spot"),
     ),
@@ -29,6 +31,7 @@ JOB_RESOURCES = (
         "QOS",
         "Slurm quality of service.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("--qos",),
     ),
     Parameter(
@@ -37,6 +40,7 @@ JOB_RESOURCES = (
         "Account",
         "Slurm account that pays.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("--account",),
     ),
     Parameter(
@@ -45,6 +49,7 @@ JOB_RESOURCES = (
         "Reservation",
         "Slurm reservation to use.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("--reservation",),
     ),
     Parameter(
@@ -63,6 +68,7 @@ JOB_RESOURCES = (
         "Memory per job",
         "Host memory, such as 64G.",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("--mem",),
         pattern=r"^[0-9]+[KMGT]?$",
         expected="a size like 64G",
@@ -73,6 +79,7 @@ JOB_RESOURCES = (
         "Nodes to avoid",
         "Slurm nodes that no job shall run on: n01,n[07-09].",
         RESOURCES,
+        kinds=(SLURM,),
         flags=("--exclude",),
     ),
     Parameter(
@@ -82,6 +89,7 @@ JOB_RESOURCES = (
         "One a line, from an allowed list: --exclusive, --tmp=10G, --licenses=... (on the command line: "
         "--extra-args=--exclusive).",
         RESOURCES,
+        kinds=(SLURM,),
         default=(),
         flags=("--extra-args",),
         pattern=r"^--[a-z].*$",

@@ -16,6 +16,7 @@ from inference import launchers, parallel, timing
 from inference.claim import Attempt, now, record_start, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.identity import located, located_if_there
+from inference.problems import MissingParts
 from inference.startup import import_work
 from opencompass_ops.contract import codec, layout
 from opencompass_ops.contract.evidence import outputs, shard_problem
@@ -132,6 +133,9 @@ def guard(action: Callable[[], None]) -> Ending:
         return Ending(TERMINATED, "Terminated", "stopped by SIGTERM; what was finished is journaled")
     except KeyboardInterrupt:
         return Ending(INTERRUPTED, "KeyboardInterrupt", "interrupted; what was finished is journaled")
+    except MissingParts as error:  # what is wrong is not in this job, so no line of its code helps
+        print(f"not scored: {error}", file=sys.stderr, flush=True)
+        return classify(error)
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()

@@ -18,7 +18,7 @@ from opencompass_ops.cli import main
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import EVAL, INFER
-from opencompass_ops.errors import ConfigError
+from opencompass_ops.errors import ConfigError, PlanError
 from opencompass_ops.jobs import build_request, job_for
 from opencompass_ops.resolved import load_cluster
 from repeat_cases import write_tokenizer
@@ -193,9 +193,46 @@ def test_run_py_is_the_command_line_and_fails_when_anything_failed(world: SmallW
     failed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert failed.returncode == 1, failed.stderr
     assert "this job was told to fail" in failed.stderr
-    assert "holds no run to go on in; this is a new one" in failed.stdout
+    assert "holds no run; this is a new one" in failed.stdout
     assert "warning: --min-out-len (min_out_len) has no effect" in failed.stdout
     (world.folder / "fail-tiny").unlink()
     again = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert again.returncode == 0, again.stderr
     assert len(world.runs()) == 1  # -r went on in the folder of the first
+
+
+def test_a_work_dir_that_is_a_file_is_refused_at_the_border(world: SmallWorld):
+    (world.folder / "taken").write_text("")
+    for place in ("taken", "taken/deeper"):
+        with pytest.raises(PlanError, match=rf"work dir .*/{place} cannot be used: .*/taken is a file; name a folder"):
+            world.prepare(world.config(), work_dir=place, dry_run=True)
+
+
+def test_a_reuse_that_finds_nothing_is_told_in_the_plan(world: SmallWorld):
+    plan = world.prepare(world.config(), reuse="latest", dry_run=True).plan
+    assert f"reuse=latest: nothing is reused, because {world.work_dir} holds no run; this is a new one" in plan.warnings
+    (world.work_dir / "20260102_030405").mkdir(parents=True)
+    plan = world.prepare(world.config(), reuse="20260102_030405", dry_run=True).plan
+    assert any("030405 holds neither predictions nor results" in warning for warning in plan.warnings)
+    with pytest.raises(PlanError, match=r"reuse='20260102_030406' is no run of .*; there are: 20260102_030405"):
+        world.prepare(world.config(), reuse="20260102_030406", dry_run=True)
+
+
+def test_what_no_cluster_of_a_run_knows_is_told_by_kind_and_not_by_name(world: SmallWorld):
+    world.cluster("box")
+    plan = world.prepare(world.config(), cluster="box", max_workers_per_gpu=2, aliyun_cfg="a.py", dry_run=True).plan
+    (told,) = [warning for warning in plan.warnings if "has no effect" in warning]
+    assert told.startswith("--aliyun-cfg (aliyun_cfg) has no effect: it is for clusters of the kind dlc, and this run")
+    plan = world.prepare(world.config(), cluster="slurm", max_workers_per_gpu=2, dry_run=True).plan
+    assert any(warning.startswith("--max-workers-per-gpu (max_w") for warning in plan.warnings)
+    plan = world.prepare(world.config(), partition="p", eval_cluster="slurm", dry_run=True).plan
+    assert plan.stage(EVAL).cluster["resources"] == {"partition": "p"}
+    assert "partition" not in plan.stage(INFER).cluster["resources"]
+    world.cluster("slurm")  # a local one of that name
+    plan = world.prepare(world.config(), partition="p", eval_cluster=None, dry_run=True).plan
+    assert any(warning.startswith("--partition (partition) has no effect") for warning in plan.warnings)
+
+
+def test_debug_plans_for_one_job_at_a_time(world: SmallWorld):
+    plan = world.prepare(with_sections(world), debug=True, dry_run=True).plan
+    assert (plan.stage(INFER).max_num_workers, plan.stage(EVAL).max_num_workers) == (1, 1)

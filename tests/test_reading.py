@@ -81,6 +81,50 @@ def test_named_models_go_before_a_checkpoint_and_that_is_said(home: Path):
     assert "hf_path is not used, because models is given" in config.warnings
 
 
+@pytest.mark.parametrize(
+    ("said", "warning"),
+    [
+        ({"config": True, "batch_size": 16, "max_out_len": 9, "custom_dataset_data_type": "mcq"},
+         "the config says what is evaluated; not used: max_out_len, batch_size, custom_dataset_data_type"),
+        ({"models": ["small"], "datasets": ["toy_gen"], "batch_size": 16, "hf_num_gpus": 2},
+         "hf_num_gpus, batch_size: not used, because hf_path is not"),
+        ({"hf_path": "/c", "datasets": ["toy_gen"], "custom_dataset_infer_method": "ppl"},
+         "custom_dataset_infer_method: not used, because custom_dataset_path is not"),
+    ],
+)  # fmt: skip
+def test_what_describes_a_checkpoint_or_file_that_is_not_used_is_told(home: Path, said: dict[str, Any], warning: str):
+    params = said | ({"config": str(home / "eval_both.py")} if "config" in said else {})
+    assert warning in read(home, **params).warnings
+
+
+def test_flags_of_a_checkpoint_are_not_told_where_it_is_used(home: Path):
+    assert read(home, hf_path="/c", datasets=["toy_gen"], batch_size=16, stop_words=["#"]).warnings == ()
+
+
+def test_names_with_commas_between_are_told_to_be_separated_by_spaces(home: Path):
+    with pytest.raises(
+        ConfigError, match=r"'toy_gen,other' not found; if it is several names, .* by spaces: toy_gen other \(in"
+    ):
+        read(home, models=["small"], datasets=["toy_gen,other"])
+    (home / "configs/datasets/a,b.py").write_text(DATASET)
+    assert [dataset["abbr"] for dataset in read(home, models=["small"], datasets=["a,b"]).datasets] == ["toy"]
+
+
+def test_a_suite_without_a_version_is_told_which_there_are(home: Path):
+    (home / "shipped/suites").mkdir(parents=True)
+    (home / "shipped/suites/nightly.py").write_text("suite = dict(allow=['path'])\n")
+    with pytest.raises(ConfigError, match=r"'nightly' is a suite; 'opencompass-ops publish nightly' makes a version"):
+        read(home, config="nightly")
+    for version in ("1", "2"):
+        (home / f"shipped/suites/nightly@{version}.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"'nightly' is a suite; name a published version of it: .*@1, nightly@2; "):
+        read(home, config="nightly")
+    with pytest.raises(ConfigError, match=r"suites/nightly\.py is a suite; name a published version of it: nightly@1"):
+        read(home, config=str(home / "shipped/suites/nightly.py"))
+    with pytest.raises(ConfigError, match=r"config 'nowhere' not found"):
+        read(home, config="nowhere")
+
+
 def test_an_accelerator_changes_type_and_name_of_a_checkpoint_that_was_exchanged(home: Path):
     overrides = [{"path": "/ckpt/step-10", "abbr": "ten-hf"}]
     config = read(home, config=str(home / "eval_both.py"), accelerator="vllm", model_overrides=overrides)

@@ -40,7 +40,7 @@ from opencompass_ops.resolved import ResolvedRequest, Say, resolve_request
 from opencompass_ops.results.store import Store
 from opencompass_ops.results.summary import check_summarizer
 from opencompass_ops.reuse import Known, adopt, look_up
-from opencompass_ops.run_folder import claim_run_dir, find_reused, work_dir_of
+from opencompass_ops.run_folder import claim_run_dir, find_reused, reused_nothing, work_dir_of
 from opencompass_ops.staleness import describe_stale, set_aside, wanted_pairs, write_identities
 
 
@@ -136,6 +136,7 @@ def prepare(
         spent = exhausted(store, (*own, *site().scopes(user, limits.series, today())))
     wanted = wanted_pairs(config, report)
     stale = describe_stale(reused_dir, wanted) if reused_dir else []
+    stale += [] if run_dir else reused_nothing(request, work_dir, reused_dir)
     if request.mode == "eval":  # refuses what lacks predictions, and a refusal shows no warnings
         for line in stale:
             say(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from opencompass_ops.configs.resolve import EvalConfig, resolve
 from opencompass_ops.contract import codec
 from opencompass_ops.errors import ConfigError
 from opencompass_ops.instance import absolute
+from opencompass_ops.planning.params import PARAMETERS, Parameter
 from opencompass_ops.planning.request import Request
+from opencompass_ops.planning.table.bare_dataset import BARE_DATASET
+from opencompass_ops.planning.table.bare_model import BARE_MODEL
 from opencompass_ops.publishing import KEY as SUITE
 from opencompass_ops.publishing import open_suite
-from opencompass_ops.suites import names_suite
+from opencompass_ops.suites import DRAFT, FOLDER, names_suite, versions
 
 _TYPES = {
     "chat": "opencompass.models.HuggingFacewithChatTemplate",
@@ -31,6 +34,9 @@ _TYPES = {
 _USUAL_CONFIG_DIR = "configs"
 _USUAL_ALIYUN_CFG = "~/.aliyun.cfg"
 _ALIYUN_KEYS = ("aliyun_cfg", "llm_infer", "llm_eval")
+_DESCRIBING = {parameter.name: table[0].name for table in (BARE_MODEL, BARE_DATASET) for parameter in table[1:]}
+"""Parameters that describe the model or dataset that another one names."""
+
 _PARTS = ("models", "datasets", "summarizer", "hf_path", "custom_dataset_path", "dataset_num_runs")
 
 
@@ -94,12 +100,10 @@ def _loaded(request: Request, data_dir: Path) -> LoadedConfig:
     if names_suite(request.config):
         return open_suite(str(request.config)).loaded()
     if request.config:
-        path = find_config(request.config, folders)
+        path = _evaluation(request.config, folders)
         loaded = load([path], cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)[0]
         if SUITE in loaded.values:
-            raise ConfigError(
-                f"{path} is a suite; run a published version of it ({path.stem}@1), or {path.stem}@draft as it stands"
-            )
+            raise ConfigError(f"{path} is a suite; {_versions(path.stem)}")
         return loaded
     parts = Parts(
         models=request.models,
@@ -110,6 +114,28 @@ def _loaded(request: Request, data_dir: Path) -> LoadedConfig:
         dataset_num_runs=request.dataset_num_runs,
     )
     return load_parts(parts, cfg_options=request.cfg_options, config_dirs=folders, data_dir=data)
+
+
+def _evaluation(name: str, folders: Sequence[Path]) -> Path:
+    """The config of an evaluation; a suite, which is none, is told by name."""
+    try:
+        return find_config(name, folders)
+    except ConfigError:
+        try:
+            suite = find_config(name, folders, kind=FOLDER).stem
+        except ConfigError:
+            suite = name if versions(name) else ""
+        if not suite:
+            raise
+    raise ConfigError(f"{name!r} is a suite; {_versions(suite)}")
+
+
+def _versions(suite: str) -> str:
+    """What to name in place of a suite."""
+    published = [f"{suite}@{version}" for version in versions(suite)]
+    if not published:
+        return f"'opencompass-ops publish {suite}' makes a version to run; {suite}@{DRAFT} is the suite as it stands"
+    return f"name a published version of it: {', '.join(published)}; {suite}@{DRAFT} is the suite as it stands"
 
 
 def _config_dirs(request: Request) -> list[Path]:
@@ -156,12 +182,20 @@ def _custom_dataset(request: Request) -> dict[str, Any]:
 
 def _overruled(request: Request) -> list[str]:
     """What gives way to a stronger word, in OpenCompass's order."""
-    plain = Request()
-    said = [name for name in _PARTS if getattr(request, name) != getattr(plain, name)]
+    said = [parameter.name for parameter in PARAMETERS if _is_said(parameter, request)]
     if request.config:
-        return [f"the config says what is evaluated; not used: {', '.join(said)}"] if said else []
+        vain = [name for name in said if name in _PARTS or name in _DESCRIBING]
+        return [f"the config says what is evaluated; not used: {', '.join(vain)}"] if vain else []
     pairs = (("models", "hf_path"), ("datasets", "custom_dataset_path"))
-    return [f"{weaker} is not used, because {name} is given" for name, weaker in pairs if {name, weaker} <= set(said)]
+    told = [f"{weaker} is not used, because {name} is given" for name, weaker in pairs if {name, weaker} <= set(said)]
+    for name, main in pairs:
+        vain = [key for key in said if _DESCRIBING.get(key) == main and (name in said or main not in said)]
+        told += [f"{', '.join(vain)}: not used, because {main} is not"] if vain else []
+    return told
+
+
+def _is_said(parameter: Parameter, request: Request) -> bool:
+    return parameter.is_live and getattr(request, parameter.name) != getattr(Request(), parameter.name)
 
 
 def _renamed(config: EvalConfig, models: list[dict[str, Any]]) -> list[dict[str, list[str]]]:

@@ -84,7 +84,7 @@ def resolve_request(params: dict[str, Any], say: Say) -> ResolvedRequest:
     return ResolvedRequest(
         request=replace(
             request,
-            max_num_workers=infer.max_num_workers,
+            max_num_workers=_at_once(request, infer),
             retry=infer.retry,
             dump_eval_details=request.dump_eval_details and details,
             station_path=request.station_path or config.station_path,
@@ -96,8 +96,13 @@ def resolve_request(params: dict[str, Any], say: Say) -> ResolvedRequest:
         ),
         infer=infer,
         cluster=cluster,
-        evaluation=PlannedStage(of_evaluation.to_values(), evaluation.max_num_workers, evaluation.retry),
+        evaluation=PlannedStage(of_evaluation.to_values(), _at_once(request, evaluation), evaluation.retry),
     )
+
+
+def _at_once(request: Request, stage: Stage) -> int:
+    """How many jobs of a stage may be alive; for the eyes of people one."""
+    return 1 if request.debug else stage.max_num_workers
 
 
 def configured_address(params: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opencompass_ops.clusters.config import ClusterConfig
 from opencompass_ops.configs.resolve import EvalConfig
+from opencompass_ops.contract import layout
 from opencompass_ops.errors import PlanError
 from opencompass_ops.instance import absolute
 from opencompass_ops.planning.request import Request
@@ -20,11 +21,22 @@ _GROUP_WRITES = 0o020
 _STAMP = re.compile(r"\d{8}_\d{6}")
 """A run directory's name, as OpenCompass writes it; other folders beside it are never the latest run."""
 
+_WITH_ANSWERS = (layout.PLAN, "predictions", "results")
+"""What a run directory has that something can be reused of, or whose plan says what is begun."""
+
 
 def work_dir_of(request: Request, config: EvalConfig, cluster: ClusterConfig) -> Path:
-    """The folder that holds the run directories: as asked, as configured, or below the cluster's own."""
-    asked = request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default")
-    return absolute(asked)
+    """The folder that holds the run directories: as asked, as configured, or below the cluster's own.
+
+    :raises PlanError: a file is in its way.
+    """
+    asked = absolute(request.work_dir or config.work_dir or str(Path(cluster.work_dir) / "default"))
+    there = next(path for path in (asked, *asked.parents) if path.exists())
+    if not there.is_dir():
+        raise PlanError(
+            f"work dir {asked} cannot be used: {there} is a file; name a folder (-w, or the config's work_dir)"
+        )
+    return asked
 
 
 def find_reused(request: Request, work_dir: Path, say: Callable[[str], None]) -> Path | None:
@@ -33,7 +45,7 @@ def find_reused(request: Request, work_dir: Path, say: Callable[[str], None]) ->
     OpenCompass takes the last name of any kind, and makes a folder that it is told and that is not there; here only
     runs count, and a name that is not there is a mistake.
 
-    :param say: called with what becomes of the wish.
+    :param say: called with the run that is gone on in.
     :raises PlanError: the named run is not there, or none is and the mode needs one.
     """
     if request.reuse is None:
@@ -43,12 +55,27 @@ def find_reused(request: Request, work_dir: Path, say: Callable[[str], None]) ->
         runs = [stamp for stamp in stamps if _STAMP.fullmatch(stamp)]
         if not runs and request.mode in ("eval", "viz"):
             raise PlanError(f"reuse=latest, but {work_dir} holds no run; mode={request.mode} needs one: run mode=all")
-        say(f"going on in {runs[-1]}" if runs else f"{work_dir} holds no run to go on in; this is a new one")
+        if runs:
+            say(f"going on in {runs[-1]}")
         return work_dir / runs[-1] if runs else None
     if request.reuse not in stamps:
         known = ", ".join(stamps[-10:]) or "none"
         raise PlanError(f"reuse={request.reuse!r} is no run of {work_dir}; there are: {known}")
     return work_dir / request.reuse
+
+
+def reused_nothing(request: Request, work_dir: Path, reused: Path | None) -> list[str]:
+    """A warning where somebody wants to go on in a run and there is nothing to go on with.
+
+    :param reused: what :func:`find_reused` found.
+    """
+    if request.reuse is None:
+        return []
+    if reused is None:
+        return [f"reuse={request.reuse}: nothing is reused, because {work_dir} holds no run; this is a new one"]
+    if any((reused / name).exists() for name in _WITH_ANSWERS):
+        return []
+    return [f"reuse={request.reuse}: nothing is reused, because {reused} holds neither predictions nor results"]
 
 
 def claim_run_dir(folder: Path, cluster: ClusterConfig) -> bool:

@@ -127,6 +127,45 @@ def test_a_base_named_by_its_package_is_found_in_an_unpacked_opencompass(tmp_pat
     assert [model["path"] for model in loaded.values["models"]] == ["m"]
 
 
+ABSOLUTE = (
+    "from mmengine.config import read_base\nwith read_base():\n    from opencompass.configs.models.m import models\n"
+)
+
+
+def test_a_file_of_ones_own_that_stands_in_place_of_opencompasss_base_is_told_where_they_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own, theirs = tmp_path / "own", tmp_path / "wheel" / "opencompass" / "configs"
+    for folder, path in ((own, "mine"), (theirs, "theirs")):
+        (folder / "models").mkdir(parents=True)
+        (folder / "models" / "m.py").write_text(BASE.replace("'m'", repr(path)))
+    (tmp_path / "e.py").write_text(ABSOLUTE)
+    monkeypatch.setenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR", str(tmp_path / "wheel"))
+    (loaded,) = load([tmp_path / "e.py"], config_dirs=[own])
+    assert loaded.values["models"][0]["path"] == "mine"
+    (warning,) = loaded.warnings
+    assert f"the base {own}/models/m.py stands in place of OpenCompass's {theirs}/models/m.py" in warning
+    assert str(theirs / "models" / "m.py") not in loaded.files  # what was not read changes no fingerprint
+    (own / "models" / "m.py").write_bytes((theirs / "models" / "m.py").read_bytes())
+    assert load([tmp_path / "e.py"], config_dirs=[own])[0].warnings == ()
+
+
+def test_a_missing_base_of_opencompass_names_the_libraries_that_were_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "e.py").write_text(ABSOLUTE)
+    (tmp_path / "wheel" / "opencompass" / "configs").mkdir(parents=True)
+    monkeypatch.setattr("opencompass_ops.configs.bases.installed_package", lambda name: None)
+    monkeypatch.setenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR", str(tmp_path / "wheel"))
+    monkeypatch.setenv("OPENCOMPASS_OPS_CONFIG_DIR", str(tmp_path / "own"))
+    error = load([tmp_path / "e.py"])[0].error
+    assert error.startswith(f"{tmp_path}/e.py:3: base config opencompass.configs.models.m not found; looked in ")
+    assert f"{tmp_path}/own, and in OpenCompass's library {tmp_path}/wheel/opencompass/configs; correct the" in error
+    monkeypatch.delenv("OPENCOMPASS_OPS_OPENCOMPASS_DIR")
+    error = load([tmp_path / "e.py"])[0].error
+    assert "no OpenCompass library was found: unpack its wheel and name the folder in OPENCOMPASS_OPS_" in error
+
+
 def test_old_style_bases_and_placeholders_work(tmp_path: Path):
     (tmp_path / "base.py").write_text("models = [dict(type='M', path='m')]\n")
     (tmp_path / "c.py").write_text("_base_ = ['./base.py']\nname = '{{ fileBasenameNoExtension }}'\n")

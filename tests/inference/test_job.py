@@ -17,7 +17,7 @@ from inference import infer, job
 from inference.claim import Attempt, take_claim
 from inference.heartbeat import Progress, Pulse
 from inference.journal import Answer, Journal
-from inference.problems import InputProblem
+from inference.problems import InputProblem, MissingParts
 from opencompass_ops.contract import layout, variables
 from opencompass_ops.contract.evidence import job_problem, read_exit
 from opencompass_ops.contract.files import LocalFiles
@@ -135,6 +135,15 @@ def test_an_error_is_told_in_one_line_with_who_may_retry(shard, files, work, cap
     assert says in record.error
     assert "\n" not in record.error
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_an_evaluation_without_its_answers_says_so_and_shows_no_code(shard, files, work, capfd):
+    work(fail_with(MissingParts("2 of 2 parts cannot be scored: predictions/tiny/toy.json is not there")))
+    assert run(shard, files) == 1
+    assert read_exit(files, TOKEN).error_type == "MissingParts"
+    said = capfd.readouterr().err
+    assert said.startswith("not scored: 2 of 2 parts cannot be scored: predictions/tiny/toy.json is not there")
+    assert "Traceback" not in said
 
 
 def test_a_damaged_spec_is_refused(shard, files):

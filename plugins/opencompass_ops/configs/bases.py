@@ -51,6 +51,37 @@ def _real_folder(folder: Path) -> Path | None:
     return folder.resolve() if folder.is_dir() else None
 
 
+def is_of_opencompass(node: ast.ImportFrom) -> bool:
+    """Whether an import names a base of OpenCompass's library by its package."""
+    return not node.level and (node.module or "").split(".")[:2] == [PACKAGE, "configs"]
+
+
+def libraries(importer: Path, library: Path | None) -> list[Path]:
+    """The folders of OpenCompass's own configs that an import in ``importer`` is looked for in.
+
+    :param library: OpenCompass's own ``configs``, where one was found.
+    """
+    around = (_real_folder(folder / PACKAGE / "configs") for folder in importer.parents)
+    return list(dict.fromkeys(folder for folder in (*around, library) if folder))
+
+
+def not_found(node: ast.ImportFrom, importer: Path, config_dirs: Sequence[Path], library: Path | None) -> str:
+    """What to tell of an import whose base is nowhere, with where it was looked for and what to do."""
+    missing = f"base config {'.' * node.level}{node.module or ''} not found"
+    if not is_of_opencompass(node):
+        place = next(candidates(node, importer, config_dirs, library))
+        return f"{missing} (looked for {place}); correct the name"
+    looked = f"{missing}; looked in {', '.join(map(str, config_dirs)) or 'no config folder'}"
+    found = libraries(importer, library)
+    if found:
+        theirs = ", ".join(map(str, found))
+        return f"{looked}, and in OpenCompass's library {theirs}; correct the name, or name a library that has it"
+    return (
+        f"{looked}; no OpenCompass library was found: unpack its wheel and name the folder in {PACKAGE_VARIABLE}, or "
+        "install opencompass"
+    )
+
+
 def candidates(
     node: ast.ImportFrom, importer: Path, config_dirs: Sequence[Path], library: Path | None
 ) -> Iterator[Path]:

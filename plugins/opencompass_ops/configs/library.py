@@ -95,6 +95,12 @@ def find_config(name_or_path: str, config_dirs: Sequence[Path] = (), *, kind: st
             f"{what} {name_or_path!r} is ambiguous: {_listed([file for _, file in found])}; name one by its path, such "
             f"as {found[0][0]}.py"
         )
+    if "," in name_or_path:
+        several = " ".join(part.strip() for part in name_or_path.split(",") if part.strip())
+        raise ConfigError(
+            f"{what} {name_or_path!r} not found; if it is several names, separate them by spaces: {several} (in the "
+            "form one a line)"
+        )
     # The hint first: Airflow's page cuts long lines.
     raise ConfigError(
         f"{what} {name_or_path!r} not found; {_hint(wanted, [name for _, name in known])}"

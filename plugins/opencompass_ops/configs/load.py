@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,13 +92,27 @@ def _path_problem(path: Path) -> str:
 
 
 def _loaded(path: Path, answer: dict[str, Any], options: dict[str, Any]) -> LoadedConfig:
-    read = {"files": answer.get("files", {}), "environment": answer.get("environment", {})}
+    read = {
+        "files": answer.get("files", {}),
+        "environment": answer.get("environment", {}),
+        "warnings": tuple(_overlays(answer.get("overlaid", ()))),
+    }
     if answer["error"]:
         return LoadedConfig(path, error=answer["error"], **read)
     try:
         return LoadedConfig(path, apply_options(answer["values"], options), **read)
     except ConfigError as error:
         return LoadedConfig(path, error=f"{path}: {error}", **read)
+
+
+def _overlays(overlaid: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A warning for each base that stands in place of another one; compared here, so that the other is not read."""
+    for taken, other in dict.fromkeys(map(tuple, overlaid)):
+        if Path(taken).read_bytes() != Path(other).read_bytes():
+            yield (
+                f"the base {taken} stands in place of OpenCompass's {other}, which is not the same; import it by a "
+                "relative path under another name if OpenCompass's is meant for one of them"
+            )
 
 
 def _ask_readers(request: dict[str, Any], paths: list[Path]) -> dict[Path, dict[str, Any]]:

@@ -92,7 +92,10 @@ def load_parts(
         values=apply_options(values, cfg_options if isinstance(cfg_options, Mapping) else parse_options(cfg_options)),
         files={name: digest for loaded in read.values() for name, digest in loaded.files.items()},
         environment={name: digest for loaded in read.values() for name, digest in loaded.environment.items()},
-        warnings=tuple(_overlays(files, config_dirs)),
+        warnings=(
+            *_overlays(files, config_dirs),
+            *dict.fromkeys(warning for loaded in read.values() for warning in loaded.warnings),
+        ),
     )
 
 

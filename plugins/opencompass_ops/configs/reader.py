@@ -30,6 +30,8 @@ _PREFIX = "opencompass_ops_base_"
 class Reader:
     """Reads one config; keeps track of the file that is being parsed, because that is the culprit of an error.
 
+    ``overlaid`` has the bases that were taken in place of a file of OpenCompass's library, and that file.
+
     :param config_dirs: folders that stand for ``opencompass.configs``.
     :param library: OpenCompass's own ``configs``, where there is one.
     """
@@ -39,6 +41,7 @@ class Reader:
         self._open: list[tuple[Path, ast.Module]] = []
         self._located: dict[str, str] = {}
         self.seen: set[str] = set()
+        self.overlaid: list[tuple[str, str]] = []
 
     def read(self, path: Path) -> dict[str, Any]:
         """The config's plain values.
@@ -97,10 +100,12 @@ class Reader:
         places = list(bases.candidates(node, importer, self._config_dirs, self._library))
         found = next((place for place in places if place.is_file()), None)
         if found is None:
-            name = "." * node.level + (node.module or "")
-            raise ConfigProblem(
-                str(importer), node.lineno, f"base config {name} not found (looked for {places[0]}); correct the name"
-            )
+            text = bases.not_found(node, importer, self._config_dirs, self._library)
+            raise ConfigProblem(str(importer), node.lineno, text)
+        if bases.is_of_opencompass(node):
+            theirs = [folder for folder in bases.libraries(importer, self._library) if not found.is_relative_to(folder)]
+            others = (place for place in places if any(place.is_relative_to(folder) for folder in theirs))
+            self.overlaid += [(str(found), str(other)) for other in others if other.is_file()]
         if not node.level:
             package = f"{_PREFIX}{len(self._located)}"
             self._located[package] = str(found.parent)

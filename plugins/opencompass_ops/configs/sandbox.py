@@ -174,7 +174,9 @@ def _read(path: Path, task: Task, scratch: str) -> dict[str, Any]:
         values, error = {}, _explain(problem, reader, path, task)
     guard.active = False
     files = {source: _digest(source) for source in sorted(guard.sources) if Path(source).is_file()}
-    return {"values": values, "files": files, "environment": environment.asked, "error": error}
+    return {"values": values, "files": files, "environment": environment.asked, "error": error} | {
+        "overlaid": reader.overlaid
+    }
 
 
 def _settle(path: Path, task: Task, scratch: str) -> None:

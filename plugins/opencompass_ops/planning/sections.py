@@ -254,8 +254,11 @@ def _overruling(stage: str, request: Request, section: Mapping[str, Any]) -> lis
     """What was typed and takes the place of the section's partitioner."""
     typed = {"max_partition_size": request.max_partition_size, "gen_task_coef": request.gen_task_coef}
     said = ", ".join(f"{name}={value}" for name, value in typed.items() if value)
-    if stage != INFER or not said or section.get("partitioner") is None:
+    if stage != INFER or section.get("partitioner") is None:
         return []
+    if not said:
+        target = request.target_minutes
+        return [f"target_minutes={target}: infer.partitioner of the config splits by size instead"] if target else []
     return [f"{said}: means a SizePartitioner, which replaces the config's infer.partitioner"]
 
 

@@ -152,7 +152,7 @@ def test_a_generation_without_an_end_is_refused(world: SmallWorld):
         ({"baseline": "0.0.7"}, "'0.0.7' is a version within a series; say of which: SERIES@0.0.7"),
         ({"baseline": "0.0.7", "series": "run7"}, "series 'run7' has no version 0.0.7; there are: none"),
         ({"gate": '{"baseline": "run7@0.0.7"}'}, "series 'run7' has no version 0.0.7; there are: none"),
-        ({"work_dir": "tiny/config.json"}, "tiny/config.json cannot be used (Not a directory); choose another one"),
+        ({"work_dir": "tiny/config.json"}, "tiny/config.json is a file; name a folder"),
     ],
     ids=str,
 )

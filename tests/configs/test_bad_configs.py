@@ -15,6 +15,11 @@ GOOD = "models = [dict(type='M', path='m')]\n"
 BASED = "from mmengine.config import read_base\nwith read_base():\n    "
 BAD = {
     "syntax": ("a = 1\nb = = 2\n", ":2: syntax error"),
+    "sample_of_the_guide": (
+        "infer = dict(\n    partitioner=dict(\n        type='SizePartitioner',\n        max_task_size: int = 2000,\n"
+        "        gen_task_coef: int = 20,\n    ),\n)\n",
+        ":4: syntax error: 'max_task_size: int = ...' is no argument; write max_task_size=...",
+    ),
     "bytes": ("a = '\0'\n", "null bytes"),
     "unknown_base": (BASED + "from .nowhere import models\n", ":3: base config .nowhere not found"),
     "unknown_name": (BASED + "from .good import datasets\n", ":3: the base has no 'datasets'"),

@@ -84,6 +84,10 @@ def test_what_is_read_or_is_so_anyway_is_not_told(name: str, section: dict[str, 
     assert notes(name, section) == ()
 
 
+def test_debug_of_a_section_is_not_told_where_the_run_has_it():
+    assert notes("infer", runner("LocalRunner", debug=True), debug=True) == ()
+
+
 def test_a_runners_address_is_read_with_l():
     assert notes("infer", runner("LocalRunner", lark_bot_url="https://x"), lark=True) == ()
 

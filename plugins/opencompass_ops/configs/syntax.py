@@ -11,6 +11,10 @@ from collections.abc import Iterator
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(?:file\w+\s*\}\}|\$\w+:|_base_[:.])")
 
+_ANNOTATED = re.compile(r"\s+(?P<name>\w+)\s*:\s*(?P<type>int|float|str|bool|list|dict)\s*=[^=]")
+_CALL_LINES = 20
+"""So far above the place that Python names an argument of the same call may stand."""
+
 
 class ConfigProblem(Exception):
     """What is wrong in a config file, at which line, and what to do.
@@ -35,10 +39,24 @@ def parse(path: str, text: str) -> ast.Module:
     try:
         tree = ast.parse(text, path)
     except SyntaxError as error:
-        raise ConfigProblem(path, error.lineno or 0, f"syntax error: {error.msg}; correct the line") from error
+        raise ConfigProblem(path, *_explained(error, text)) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigProblem(path, 0, f"cannot be parsed ({error}); it must be Python text") from error
     return tree
+
+
+def _explained(error: SyntaxError, text: str) -> tuple[int, str]:
+    """Line and words of a syntax error; the one that OpenCompass's guide shows itself is told as what it is.
+
+    The guide lists a partitioner's arguments as ``max_task_size: int = 2000``. Python points to the end of such a call.
+    """
+    line, lines = error.lineno or 0, text.splitlines()
+    for number, content in enumerate(lines[:line], start=1):
+        found = _ANNOTATED.match(content)
+        if found and number > line - _CALL_LINES:
+            said = found["name"]
+            return number, f"syntax error: '{said}: {found['type']} = ...' is no argument; write {said}=..."
+    return line, f"syntax error: {error.msg}; correct the line"
 
 
 def is_old_style(tree: ast.Module, text: str) -> bool:

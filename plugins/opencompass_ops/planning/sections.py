@@ -292,10 +292,11 @@ def _unread(stage: str, section: Mapping[str, Any], request: Request) -> list[st
     runner, partitioner = section.get("runner") or {}, section.get("partitioner") or {}
     arguments = {"type"} if stage == EVAL else set(partitioner) - unread.OF_PARTITIONERS
     judges = stage == EVAL and _class_name(partitioner.get("type")) in judging.PARTITIONERS
+    read = _READ_OF_RUNNER[_kind(stage, runner)] | ({"debug"} if request.debug else set())
     address = f"{stage}.runner.lark_bot_url is not read: nobody asked for messages; say -l"
     return [
         *([address] if runner.get("lark_bot_url") and not request.lark else []),
-        *unread.of_runner(stage, runner, _READ_OF_RUNNER[_kind(stage, runner)]),
+        *unread.of_runner(stage, runner, read),
         *unread.of_task(stage, runner.get("task") or {}, _READ_OF_TASK[stage]),
         *unread.of_partitioner(stage, partitioner, _READ_OF_JUDGES if judges else arguments, judges=judges),
         *unread.of_section(stage, section, {"partitioner", "runner"}),

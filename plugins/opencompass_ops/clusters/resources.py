@@ -105,7 +105,8 @@ def value_of(where: str, name: str, value: Any) -> Any:
 _WORD = r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*"
 _NODE = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\[[0-9,-]+\][A-Za-z0-9_.-]*)*"
 _GRES = r"[A-Za-z0-9_]+(?::[A-Za-z0-9_.-]+)*"
-_FEATURES = r"[A-Za-z0-9_.:=+&|!*,()\[\]-]+"
+_KIND = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_FEATURES = r"(?!-)[A-Za-z0-9_.:=+&|!*,()\[\]-]+"
 
 _name = v.matching(_WORD, "a name of letters, digits and _ . @ + -")
 _names = v.matching(rf"{_WORD}(?:,{_WORD})*", "a name, or several with commas between")
@@ -129,7 +130,7 @@ def _minutes(where: str, value: Any) -> int:
 
 def _gpus(where: str, value: Any) -> tuple[str, int]:
     """Type ("" for any) and number of GPUs: ``2``, ``"2"`` or ``"h100:2"``."""
-    if isinstance(value, str) and (found := re.fullmatch(r"(?:([A-Za-z0-9_.-]+):)?(\d+)", value, re.ASCII)):
+    if isinstance(value, str) and (found := re.fullmatch(rf"(?:({_KIND}):)?(\d+)", value, re.ASCII)):
         return found[1] or "", int(found[2])
     return "", int(v.count(0)(where, value))
 
@@ -143,7 +144,7 @@ def _exclude(where: str, value: Any) -> tuple[str, ...]:
 
 _FIELDS: dict[str, v.Parser] = {
     "num_gpus": v.maybe(v.count(0)),
-    "gpu_type": v.matching(r"[A-Za-z0-9_.-]+", "a GPU type like 'h100'"),
+    "gpu_type": v.matching(_KIND, "a GPU type like 'h100'"),
     "gpus_per_node": v.maybe(v.count(1)),
     "gres": v.matching(rf"{_GRES}(?:,{_GRES})*", "generic resources like 'gpu:h100:2,tmpfs:10G'"),
     "cpus_per_task": v.maybe(v.count(1)),

@@ -36,7 +36,7 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml h
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-opencompass-venv: $(OPENCOMPASS)/.installed ## make .opencompass, in which OpenCompass itself runs (minutes and 8 GB)
+opencompass-venv: $(OPENCOMPASS)/.installed ## make .opencompass, in which OpenCompass itself runs (minutes and 2 GB)
 
 # These together import; a plain install of opencompass fails at its first import.
 $(OPENCOMPASS)/.installed:

@@ -1,12 +1,14 @@
 """Small data sets of the generation families in OpenCompass's layout, and the configs that read them.
 
-Standard library only: tests/recorders/generation_rows.py lays the same files down in OpenCompass's own environment.
+Standard library and pyarrow only: tests/recorders/generation_rows.py lays the same files down in OpenCompass's own
+environment.
 """
 
 # ruff: noqa: E501, RUF001  # tables; Chinese punctuation is the point
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,20 @@ CASES: list[dict[str, Any]] = [
     {"type": "NarrativeQADataset", "path": "./data/narrativeqa/"},
     {"type": "dropDataset", "path": "./data/drop/drop_dataset_dev.json"},
     {"type": "dropDataset", "path": "./data/drop/drop_dataset_dev.json", "only_number": False},
+    {"type": "BBHDataset", "path": "opencompass/bbh", "name": "temporal_sequences"},
+    {"type": "BBHDataset", "path": "./data/BBH/data", "name": "multistep_arithmetic_two"},
+    {"type": "HLEDataset", "path": "cais/hle"},
+    {"type": "HLEDataset", "path": "cais/hle", "category": "Math"},
+    {"type": "HLEVerifiedDataset", "path": "skylenage-ai/HLE-Verified"},
+    {
+        "type": "HLEVerifiedDataset",
+        "path": "skylenage-ai/HLE-Verified",
+        "verified_classes": "Gold subset",
+        "category": "Math",
+    },
+    {"type": "OlymMATHDataset", "path": "RUC-AIBOX/OlymMATH", "subset": "en-easy"},
+    {"type": "OlymMATHDataset", "path": "RUC-AIBOX/OlymMATH", "subset": "zh-hard"},
+    {"type": "BeyondAIMEDataset", "path": "ByteDance-Seed/BeyondAIME"},
 ]
 
 TEXTS = (
@@ -54,12 +70,16 @@ TEXTS = (
     "A line\nbreak, {braces} and a tab\t.",
     " x ",
 )
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
+"""A picture in PNG's format, in base64."""
 
 
 def lay_down(root: Path) -> None:
-    """Write every data set below ``root/data``."""
-    for write in (_maths, _questions, _code, _own, _long):
+    """Write every data set below ``root/data``, and those of the hub under their names there."""
+    for write in (_maths, _questions, _code, _own, _long, _hard):
         write(root / "data")
+    for write in (_last_exam, _olympiads):
+        write(root)
 
 
 def _lines(path: Path, rows: list[Any]) -> None:
@@ -177,3 +197,67 @@ def _long(data: Path) -> None:
     _text(data / "triviaqa-rc/qa/verified-wikipedia-dev.json", json.dumps({"Data": wiki}))
     _text(data / "triviaqa-rc/evidence/web/1/a.txt", "A page. " * 5)
     _text(data / "triviaqa-rc/evidence/wikipedia/b.txt", "Ein Artikel.")
+
+
+def _hard(data: Path) -> None:
+    listed = "\nOptions:\n(A) before noon\n(B) after noon"
+    for name, ending, targets in (
+        ("temporal_sequences", listed, ("(A)", "(B)")),
+        ("multistep_arithmetic_two", " =", ("-12", "1,000")),
+    ):
+        examples = [{"input": text + ending, "target": targets[n % 2]} for n, text in enumerate(TEXTS)]
+        _text(data / f"BBH/data/{name}.json", json.dumps({"canary": "made for tests", "examples": examples}))
+
+
+def _last_exam(root: Path) -> None:
+    """Rows with and without a picture, whose preview is kept as the hub keeps pictures."""
+    picture = {"bytes": base64.b64decode(PIXEL), "path": None}
+    rows = [
+        {"id": f"{n:024x}", "question": text, "image": f"data:image/png;base64,{PIXEL}" if n == 1 else "",
+         "image_preview": picture if n == 1 else None, "answer": text[::-1], "answer_type": ("exactMatch", "multipleChoice")[n % 2],
+         "author_name": "A. Author", "rationale": "", "rationale_image": None, "raw_subject": "Algebra",
+         "category": ("Math", "Biology/Medicine", "Math", "Other", "Math")[n], "canary": "made for tests"}
+        for n, text in enumerate(TEXTS)
+    ]  # fmt: skip
+    _parquet(root / "cais/hle/data/test-00000-of-00001.parquet", rows, pictures=("image_preview", "rationale_image"))
+    checked = [
+        {"id": row["id"], "question": row["question"], "answer": row["answer"], "category": row["category"],
+         "Verified_Classes": ("Gold subset", "Revision subset")[n // 3], "json": json.dumps({"image": row["image"]})}
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    _parquet(root / "skylenage-ai/HLE-Verified/data/train-00000-of-00001.parquet", checked)
+
+
+def _olympiads(root: Path) -> None:
+    folder, names = root / "RUC-AIBOX/OlymMATH", ("en-easy", "en-hard", "zh-easy", "zh-hard")
+    for name in names:
+        _lines(folder / f"data/OlymMATH-{name.upper()}.jsonl", [
+            {"problem": f"{name}: {text}", "answer": f"${n}$", "subject": "Algebra", "unique_id": f"{name.upper()}-{n}"}
+            for n, text in enumerate(TEXTS)
+        ])  # fmt: skip
+    card = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: test\n    path: data/OlymMATH-{name.upper()}.jsonl\n"
+        for name in names
+    )
+    _text(folder / "README.md", f"---\nlanguage:\n- en\n- zh\nconfigs:\n{card}---\n# OlymMATH\n")
+    rows = [{"problem": text, "answer": 10**n} for n, text in enumerate(TEXTS)]
+    _parquet(root / "ByteDance-Seed/BeyondAIME/data/test-00000-of-00001.parquet", rows)
+
+
+def _parquet(path: Path, rows: list[Any], pictures: tuple[str, ...] = ()) -> None:
+    """:param pictures: columns that hold pictures, as the file's own description says."""
+    import pyarrow
+    import pyarrow.parquet
+
+    stored = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    fields = [
+        (name, stored if name in pictures else pyarrow.int64() if isinstance(value, int) else pyarrow.string())
+        for name, value in rows[0].items()
+    ]
+    kinds = {
+        name: {"_type": "Image"} if kind == stored else {"dtype": str(kind), "_type": "Value"} for name, kind in fields
+    }
+    described = json.dumps({"info": {"features": kinds}})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pyarrow.Table.from_pylist(rows, pyarrow.schema(fields, {"huggingface": described}))
+    pyarrow.parquet.write_table(table, path)

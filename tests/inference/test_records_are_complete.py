@@ -1,4 +1,4 @@
-"""Every native evaluator and post-processor is compared with OpenCompass's on at least 200 recorded cases.
+"""Every native loader is compared with OpenCompass's rows, evaluator and post-processor with its 200 recorded cases.
 
 Who adds one adds its record (``tests/recorders``), or says here and in docs/metrics.md why there is none.
 """
@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from inference.evaluators import EVALUATORS
+from inference.loaders import LOADERS
 from inference.postprocess import POSTPROCESSORS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -26,6 +27,8 @@ WITHOUT_RECORD = {
     "HumanEvalEvaluator": RUNS_CODE,
     "MBPPPassKEvaluator": RUNS_CODE,
 }
+LOADERS_WITHOUT_RECORD = {"BBHChoiceDataset", "CsvDataset", "JsonlDataset"}
+"""OpenCompass has none of these names."""
 TEXTS_WITHOUT_RECORD = {"last-number": OURS_ALONE}
 
 
@@ -56,6 +59,12 @@ def recorded_texts():
     for entry in [*read("scoring/postprocessors.json")["outputs"], *read("scoring/real_rows.json")["texts"]["outputs"]]:
         cases[entry["type"]] = max(cases[entry["type"]], len(entry["left"]))
     return cases
+
+
+def test_every_loader_has_a_record_or_is_ours_alone():
+    records = [*read("families/rows.json"), *read("families/generation_rows.json")]
+    recorded = {entry["case"]["type"] for entry in records if any(split["rows"] for split in entry["splits"])}
+    assert set(LOADERS.names()) - recorded == LOADERS_WITHOUT_RECORD
 
 
 def test_every_evaluator_has_a_record_or_a_reason():

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from math import ceil
 
 from opencompass_ops.planning.partition import Candidate, Piece, Range, range_text
-from opencompass_ops.planning.spread import Job, Need, spread
+from opencompass_ops.planning.spread import Job, Need, hold_back, spread
 
 TARGET = 1800.0
 """Seconds of a job: long beside the start of a worker and of a job, short enough to be done again."""
@@ -39,8 +39,8 @@ class Cost:
     First it is settled how much of each model's work goes into which job (:mod:`opencompass_ops.planning.spread`). Then
     a model's datasets are dealt out. What is known is cut into parts of at most :data:`SHARE` of a job, so that no
     job rests on one estimate; these go, the longest first, to the job with most room, and one that does not fit
-    there fills it and goes on in the next. What is only guessed, and what is as large as all jobs together, is dealt
-    to every job by its room, so that a wrong guess makes all of them longer alike.
+    there fills it and goes on in the next. What is only guessed, and is large enough for all jobs, is dealt to every
+    job by its room, so that a wrong guess makes all of them longer alike.
 
     :param candidates: every open pair of the run.
     :param workers: jobs that run at the same time.
@@ -74,6 +74,12 @@ class Cost:
         sizes = self._sizes({crew: self._need(candidates) for crew, candidates in crews.items()})
         return {crew: _lay_out(candidates, sizes.get(crew, []), self.workers) for crew, candidates in crews.items()}
 
+    @cached_property
+    def _known(self) -> set[_Crew]:
+        """Whose costs are all known: short jobs of what is only guessed would be cut from every dataset."""
+        guessed = {_crew(each) for each in self.candidates if not each.is_known}
+        return {_crew(each) for each in self.candidates} - guessed
+
     def _need(self, candidates: Sequence[Candidate]) -> Need:
         load = candidates[0].load_seconds
         return Need(_work(candidates), load, self.target or max(TARGET, load / LOADING))
@@ -89,7 +95,7 @@ class Cost:
             if at_least <= max(self.most, len(open_needs)):
                 sizes = spread(open_needs, workers)
                 if sum(map(len, sizes.values())) <= self.most:
-                    return sizes
+                    return hold_back(open_needs, sizes, workers, self._known, self.most)
             open_needs = {crew: replace(need, target=2 * need.target) for crew, need in open_needs.items()}
         return spread(open_needs, workers)
 
@@ -160,7 +166,7 @@ def _pack(candidates: Sequence[Candidate], jobs: Sequence[Job], workers: int) ->
     to_all: list[_Segment] = []
     for segment in segments:
         stripes = 1 if segment.is_kept else _stripes(segment, jobs, workers)
-        if stripes == len(jobs) > 1:
+        if stripes == len(jobs) > 1 and not segment.candidate.is_known:
             to_all.append(segment)
         else:
             to_some += _cut(segment, stripes)

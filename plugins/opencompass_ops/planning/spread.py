@@ -5,8 +5,8 @@ Sizes are seconds of work; a job of them also takes its model's load.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TypeVar
 
@@ -14,6 +14,12 @@ _Key = TypeVar("_Key")
 
 _STEPS = 40
 """Makespans to try from the shortest to the longest, and then bisections: far below a row's cost."""
+LAST = 0.03
+"""Share of the makespan that a job takes which is held back."""
+LONGEST_LAST = 0.05
+"""The same where such a job has to be longer to pay for its load; beyond it evens nothing out."""
+LAST_LOADING = 0.01
+"""Share of the makespan, on average over the workers, that the loads of jobs which are held back may take."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ def spread(needs: Mapping[_Key, Need], workers: int) -> dict[_Key, list[Job]]:
 
     For a makespan, models are laid into workers from the longest to the shortest: whole into the fullest worker that
     has room, else cut so that it fills the emptiest one, and on with the rest. Trying and bisection find the shortest
-    makespan into which all fit. A cut costs one more load, and is made only where both sides work longer than they
-    load.
+    makespan into which all fit. A cut costs one more load, and is made only where every side works longer than it
+    loads.
 
     :param workers: jobs that run at the same time.
     """
@@ -81,6 +87,31 @@ def spread(needs: Mapping[_Key, Need], workers: int) -> dict[_Key, list[Job]]:
         else:
             best, high = found, middle
     return {model: [job for piece in pieces for job in _jobs(needs[model], piece)] for model, pieces in best.items()}
+
+
+def hold_back(
+    needs: Mapping[_Key, Need], jobs: dict[_Key, list[Job]], workers: int, of: Collection[_Key], most: int
+) -> dict[_Key, list[Job]]:
+    """The jobs with short ones at the end, which even out what estimates do not foresee: who is free first takes them.
+
+    They are one model's, that whose loads take least, and work no shorter than they load.
+
+    :param jobs: as :func:`spread` has them.
+    :param of: models that may have such jobs.
+    :param most: jobs that there may be in all.
+    """
+    makespan = max(job.start + job.work + needs[model].load for model, each in jobs.items() for job in each)
+    for model in sorted((each for each in needs if each in of), key=lambda each: needs[each].load):
+        need = needs[model]
+        work = max(LAST * makespan - need.load, need.load)
+        loads = LAST_LOADING * makespan * workers / max(need.load, 1e-9)
+        count = int(min(workers, loads, need.work / 2 / work))
+        if workers == 1 or count < 1 or work + need.load > LONGEST_LAST * makespan:
+            continue
+        found = spread({**needs, model: replace(need, work=need.work - count * work)}, workers)
+        found[model] += [Job(work, makespan)] * count
+        return found if sum(map(len, found.values())) <= most else jobs
+    return jobs
 
 
 def _jobs(need: Need, piece: Job) -> list[Job]:
@@ -123,8 +154,12 @@ def _lay_model(need: Need, room: list[float]) -> list[tuple[float, float]] | Non
 
 
 def _cut(need: Need, left: float, room: float) -> float | None:
-    """The most of ``left`` that fits into the room while both sides pay for their load."""
-    loads = max(1, ceil(room / max(need.target, 2 * need.load)))
-    piece = min(room - loads * need.load, left - need.load)
+    """The most of ``left`` that fits into the emptiest worker's room while the pieces of all others pay for their load.
+
+    How many others there are at least follows from none having more room.
+    """
+    held = room - max(1, ceil(room / max(need.target, 2 * need.load))) * need.load
+    others = max(1, ceil(left / held * (1 - 1e-12)) - 1) if held > 0 else 1
+    piece = min(held, left - others * need.load)
     pays = piece >= need.load and piece > 0 and need.time(piece) <= room * (1 + 1e-12)
     return piece if pays else None

@@ -78,7 +78,7 @@ RECORDED = (
     RecordedSetting("a small, a middle and a large one, 8 at once", ("small", "middle", "large"), 8),
     RecordedSetting("a small, a middle and a large one, 16 at once", ("small", "middle", "large"), 16),
 )
-_WAYS = ("Size 40000", "NumWorker", "Cost, nothing learned", "Cost, 1 run", f"Cost, {LEARNED} runs")
+_WAYS = ("Size 40000", "NumWorker", "Cost, nothing learned", "Cost, 1 run", f"Cost, {LEARNED} runs", "Cost, told")
 
 
 def main() -> int:
@@ -151,6 +151,7 @@ def _beside_bound(
 ) -> list[tuple[float, int]]:
     plans = [by_partitioner(Size(40_000)), by_partitioner(NumWorker(workers))]
     plans += [by_cost(learned(seen[:runs])) for runs in (0, 1, LEARNED)]
+    plans.append(_by_row_and_load(truth.row_seconds, truth.load_seconds))
     work = sum(truth.row_seconds(model, dataset) * dataset.rows for model in models for dataset in data)
     bound = lower_bound(work, {model.name: truth.load_seconds(model) for model in models}, workers)
     runs = [run(truth, plan(models, data, workers), models, data, workers) for plan in plans]
@@ -183,7 +184,18 @@ def by_partitioner(partitioner: Partitioner) -> Plan:
 
 def by_cost(costs: CostModel) -> Plan:
     """By expected time."""
+    return _by_row_and_load(
+        lambda model, dataset: costs.row_seconds(work_of(model, dataset)),
+        lambda model: costs.load_seconds(work_of(model)),
+        lambda model, dataset: costs.is_known(work_of(model, dataset)),
+    )
 
+
+def _by_row_and_load(
+    row: Callable[[Model, Dataset], float],
+    load: Callable[[Model], float],
+    is_known: Callable[[Model, Dataset], bool] = lambda *_: True,
+) -> Plan:
     def plan(models: Sequence[Model], data: Sequence[Dataset], workers: int) -> Sequence[Job]:
         candidates = [
             Candidate(
@@ -191,9 +203,9 @@ def by_cost(costs: CostModel) -> Plan:
                 dataset.rows,
                 dataset.rows,
                 model=model.name,
-                row_seconds=costs.row_seconds(work_of(model, dataset)),
-                is_known=costs.is_known(work_of(model, dataset)),
-                load_seconds=costs.load_seconds(work_of(model)),
+                row_seconds=row(model, dataset),
+                is_known=is_known(model, dataset),
+                load_seconds=load(model),
             )
             for model in models
             for dataset in data

@@ -117,7 +117,7 @@ def test_short_jobs_mend_an_estimate_that_is_wrong():
 
 
 def test_as_many_workers_as_just_pay_are_all_used():
-    for work in (46.8, 61.2, 180.0):
+    for work in (46.8, 48.5, 51.9, 61.2, 180.0):
         jobs = spread({"a": Need(work, 1.0, 1800.0)}, 64)["a"]
         assert len(jobs) == min(64, int(work))
         assert max(job.work for job in jobs) <= work / len(jobs) * 1.01

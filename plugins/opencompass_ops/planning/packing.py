@@ -40,7 +40,8 @@ class Cost:
     a model's datasets are dealt out. What is known is cut into parts of at most :data:`SHARE` of a job, so that no
     job rests on one estimate; these go, the longest first, to the job with most room, and one that does not fit
     there fills it and goes on in the next. What is only guessed, and is large enough for all jobs, is dealt to every
-    job by its room, so that a wrong guess makes all of them longer alike.
+    job by its room, so that a wrong guess makes all of them longer alike; known rows are not, because each job would
+    get the same place of all datasets, where all may be long.
 
     :param candidates: every open pair of the run.
     :param workers: jobs that run at the same time.

@@ -161,5 +161,5 @@ def _cut(need: Need, left: float, room: float) -> float | None:
     held = room - max(1, ceil(room / max(need.target, 2 * need.load))) * need.load
     others = max(1, ceil(left / held * (1 - 1e-12)) - 1) if held > 0 else 1
     piece = min(held, left - others * need.load)
-    pays = piece >= need.load and piece > 0 and need.time(piece) <= room * (1 + 1e-12)
+    pays = piece >= need.load * (1 - 1e-9) and piece > 0 and need.time(piece) <= room * (1 + 1e-12)
     return piece if pays else None

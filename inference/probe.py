@@ -35,7 +35,14 @@ from inference.requests import RankingRequest, Request
 from inference.runs import read_runs
 from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
-from opencompass_ops.contract.probe import DatasetProbe, ModelProbe, ProbeReport, ProbeRequest, RequestProbe
+from opencompass_ops.contract.probe import (
+    DatasetProbe,
+    ModelProbe,
+    ProbeReport,
+    ProbeRequest,
+    RequestProbe,
+    UnknownName,
+)
 from opencompass_ops.contract.spec import OPENCOMPASS
 
 _PACKAGES = ("torch", "transformers", "numpy")
@@ -69,13 +76,16 @@ def probe(request: ProbeRequest) -> ProbeReport:
         datasets=tuple(datasets),
         requests=tuple(requests),
         versions=_versions(),
-        unknown=tuple(
-            name
-            for configs, unknown in ((request.models, unknown_in_model), (request.datasets, unknown_in_dataset))
-            for config in configs
-            for name in unknown(config)
-        ),
+        unknown=_unknown(request),
     )
+
+
+def _unknown(request: ProbeRequest) -> tuple[UnknownName, ...]:
+    try:
+        of_models = [name for config in request.models for name in unknown_in_model(config)]
+        return (*of_models, *(name for config in request.datasets for name in unknown_in_dataset(config)))
+    except InputProblem:  # of a site's extension that cannot be read, which every entry says already
+        return ()
 
 
 def request_digest(requests: list[Request]) -> str:

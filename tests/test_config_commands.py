@@ -217,3 +217,25 @@ def test_lint_looks_at_clusters_and_needs_a_name_that_is_known(world: SmallWorld
     assert "nonsense" in capsys.readouterr().out
     assert main(["lint", "no_such_config"]) == 2
     assert "config 'no_such_config' not found" in capsys.readouterr().err
+
+
+def test_config_shows_a_part_as_it_is_by_path_or_name(world: SmallWorld, capsys: pytest.CaptureFixture[str]):
+    path = Path(world.config(HASHED, name="sums_gen"))
+    assert main(["config", str(path), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [dataset["abbr"] for dataset in shown["sums_datasets"]] == ["sums"]
+    folder = path.parent / "datasets"
+    folder.mkdir(exist_ok=True)
+    path.rename(folder / path.name)
+    assert main(["config", "sums_gen", "--json", "--cfg-options", "sums_datasets.0.abbr=other"]) == 0
+    assert json.loads(capsys.readouterr().out)["sums_datasets"][0]["abbr"] == "other"
+
+
+def test_an_extension_that_cannot_be_read_is_told_of_every_part_that_needs_it(
+    world: SmallWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENCOMPASS_OPS_EXTENSIONS", "no_such_house")
+    assert main(["lint", world.config()]) == 1
+    said = capsys.readouterr().out
+    assert "dataset sums: no_such_house of $OPENCOMPASS_OPS_EXTENSIONS cannot be imported" in said
+    assert "the probe on this host ended" not in said

@@ -53,6 +53,10 @@ def _config(arguments: argparse.Namespace) -> int:
     from opencompass_ops.reading import read_config
 
     params = {"config": arguments.config, **from_arguments(arguments, _OF_CONFIG)}
+    part = _part(arguments)
+    if part is not None:
+        print(_text(mask(part), as_json=arguments.json))
+        return 0
     config = read_config(Request.from_params(params), absolute("."))
     values = {
         "models": config.models,
@@ -67,6 +71,24 @@ def _config(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     print(_text(mask({key: value for key, value in values.items() if value is not None}), as_json=arguments.json))
     return 0
+
+
+def _part(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """What a file of models, datasets or the like says; None for an evaluation or suite, which is resolved.
+
+    :raises ConfigError: it is not found or cannot be read.
+    """
+    from opencompass_ops.instance import absolute
+    from opencompass_ops.publishing import KEY
+    from opencompass_ops.suites import names_suite
+
+    if not arguments.config or names_suite(arguments.config):
+        return None
+    folders = [absolute(arguments.config_dir)] if arguments.config_dir else []
+    loaded = load(_found([arguments.config]), cfg_options=arguments.cfg_options or (), config_dirs=folders)[0]
+    if loaded.error:
+        raise ConfigError(loaded.error)
+    return None if {"models", "datasets"} <= set(loaded.values) or KEY in loaded.values else loaded.values
 
 
 def _text(values: dict[str, Any], *, as_json: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -43,10 +44,12 @@ def _class(package: Path, name: str) -> ast.ClassDef | None:
 
 @cache
 def _module(file: Path) -> tuple[ast.stmt, ...]:
-    try:
-        return tuple(ast.parse(file.read_text(encoding="utf-8", errors="replace")).body)
-    except (SyntaxError, ValueError):
-        return ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes that are none, which are not ours to mend
+        try:
+            return tuple(ast.parse(file.read_text(encoding="utf-8", errors="replace")).body)
+        except (SyntaxError, ValueError):
+            return ()
 
 
 def _names(given: ast.arguments) -> frozenset[str] | None:

@@ -41,6 +41,26 @@ def plan_batches(lengths: Sequence[int], rows: Sequence[int], budget: int) -> li
     return batches
 
 
+def plan_by_tokens(lengths: Sequence[int], rows: Sequence[int], budget: int) -> list[tuple[int, ...]]:
+    """Item numbers grouped by length, longest first, as many as fit into ``budget`` when all are padded to the first.
+
+    :param lengths: tokens of each item's longest row.
+    :param rows: rows each item needs.
+    :param budget: padded tokens a batch may hold; an item that needs more has a batch of its own.
+    """
+    order = sorted(range(len(lengths)), key=lambda item: (-lengths[item], item))
+    batches: list[tuple[int, ...]] = []
+    batch: list[int] = []
+    held = 0
+    for item in order:
+        if batch and (held + rows[item]) * lengths[batch[0]] > budget:
+            batches.append(tuple(batch))
+            batch, held = [], 0
+        batch.append(item)
+        held += rows[item]
+    return [*batches, tuple(batch)] if batch else batches
+
+
 def rows_at_once(budget: int) -> int:
     """Rows the device computes at once: all of a batch, or fewer after it ran out of memory.
 

@@ -12,12 +12,25 @@ from inference.meta_template import CHAT_META, GENERATE, RANK, MetaTemplate, to_
 from inference.problems import InputProblem
 from inference.prompt_template import Item, Messages, PromptTemplate, RawPromptTemplate, Rendered
 from inference.registry import Registry, build_kwargs
-from inference.requests import GenerationRequest, Prompt, RankingRequest, Request
+from inference.requests import (
+    ChoiceRequest,
+    GenerationRequest,
+    Prompt,
+    RankingRequest,
+    Request,
+    SurpriseRequest,
+)
 from inference.retrievers import Retriever, open_retriever
 
 BASE = "base"
 LM = "lm"
 CHAT = "chat"
+
+LIKELIHOOD = "ll"
+CHOICE = "clp"
+SURPRISE = "ppl_only"
+_LABELLED = (RANK, LIKELIHOOD)
+"""Modes whose template has a prompt for each label."""
 
 Template = Union[PromptTemplate, RawPromptTemplate]
 Render = Callable[[Any, str], Prompt]
@@ -30,6 +43,9 @@ FAMILIES.add("HuggingFacewithChatTemplate")(CHAT)
 INFERENCERS: Registry[str] = Registry("inferencer")
 INFERENCERS.add("GenInferencer")(GENERATE)
 INFERENCERS.add("PPLInferencer")(RANK)
+INFERENCERS.add("LLInferencer")(LIKELIHOOD)
+INFERENCERS.add("CLPInferencer")(CHOICE)
+INFERENCERS.add("PPLOnlyInferencer")(SURPRISE)
 
 TEMPLATES: Registry[Callable[..., Template]] = Registry("prompt template")
 TEMPLATES.add("PromptTemplate")(PromptTemplate)
@@ -45,9 +61,10 @@ def model_family(model_cfg: dict[str, Any]) -> str:
 
 
 def inference_mode(dataset_cfg: dict[str, Any]) -> str:
-    """``gen`` or ``ppl``, by the dataset's inferencer.
+    """``gen``, ``ppl``, ``ll``, ``clp`` or ``ppl_only``, by the dataset's inferencer.
 
-    :raises InputProblem: there is none, or it is neither GenInferencer nor PPLInferencer.
+    :raises InputProblem: there is none.
+    :raises NotNative: it is another one.
     """
     infer_cfg = dataset_cfg.get("infer_cfg")
     if not isinstance(infer_cfg, dict):
@@ -123,18 +140,20 @@ def _plan_prompts(
     max_seq_len: int | None,
 ) -> _Builder:
     mode = inference_mode(dataset_cfg)
-    if mode == RANK and model_family(model_cfg) == CHAT:
+    infer_cfg = dataset_cfg["infer_cfg"]
+    if mode != GENERATE and model_family(model_cfg) == CHAT:
         raise InputProblem(
-            f"{model_cfg['type']} cannot rank (PPLInferencer); "
+            f"{model_cfg['type']} cannot rank ({str(infer_cfg['inferencer']['type']).rpartition('.')[2]}); "
             "use HuggingFaceBaseModel or HuggingFaceCausalLM for this dataset"
         )
-    infer_cfg = dataset_cfg["infer_cfg"]
+    if mode == SURPRISE and output_column(dataset_cfg):
+        raise InputProblem("a PPLOnlyInferencer compares with no reference: set reader_cfg's output_column to None")
     prompt_template, ice_template = _templates(infer_cfg)
     return _Builder(
         rows=rows,
         output_column=output_column(dataset_cfg),
         mode=mode,
-        labels=_labels(infer_cfg, prompt_template) if mode == RANK else (),
+        labels=_labels(infer_cfg, prompt_template) if mode in _LABELLED else (),
         prompt_template=prompt_template,
         ice_template=ice_template,
         retriever=open_retriever(infer_cfg.get("retriever"), len(rows.train), len(rows.selected)),
@@ -171,7 +190,8 @@ def _template(infer_cfg: dict[str, Any], key: str) -> Template | None:
 
 def _labels(infer_cfg: dict[str, Any], template: Template) -> tuple[str, ...]:
     if template.labels is None:
-        raise InputProblem("a PPLInferencer compares labels: give prompt_template a dict with one template per label")
+        type_ = str(infer_cfg["inferencer"]["type"]).rpartition(".")[2]
+        raise InputProblem(f"a {type_} compares labels: give prompt_template a dict with one template per label")
     return tuple(str(label) for label in infer_cfg["inferencer"].get("labels") or template.labels)
 
 
@@ -204,27 +224,38 @@ class _Builder:
     def request(self, index: int) -> Request:
         """The request of one selected row."""
         row = self.rows[index]
-        ice, prompts = self._fitting(row, self.retriever.choose(index))
+        ice, filled, prompts = self._fitting(row, self.retriever.choose(index))
         gold = row[self.output_column] if self.output_column else None
-        if self.mode != RANK:
+        if self.mode == GENERATE:
             return GenerationRequest(index=index, prompt=prompts[0], gold=gold)
-        shown = _plain(self.render(ice, RANK))
+        if self.mode == SURPRISE:
+            return SurpriseRequest(index=index, prompt=prompts[0], shown=self.render(filled[0], GENERATE))
+        shown = _plain(self.render(ice, self._rendering))
         bare = tuple(prompt.replace(shown, "") if shown and isinstance(prompt, str) else prompt for prompt in prompts)
-        return RankingRequest(index=index, labels=self.labels, prompts=prompts, bare_prompts=bare, ice=shown, gold=gold)
+        if self.mode == CHOICE:
+            return ChoiceRequest(index, prompts[0], bare[0], _choices(row), ice=shown, gold=gold)
+        continuation = _continuation(row) if self.mode == LIKELIHOOD else None
+        return RankingRequest(index, self.labels, prompts, bare, ice=shown, gold=gold, continuation=continuation)
 
-    def _fitting(self, row: Row, examples: list[int]) -> tuple[Any, tuple[Prompt, ...]]:
+    @property
+    def _rendering(self) -> str:
+        """How the model's meta template is applied: with or without a place for an answer."""
+        return GENERATE if self.mode in (GENERATE, CHOICE) else RANK
+
+    def _fitting(self, row: Row, examples: list[int]) -> tuple[Any, list[Any], tuple[Prompt, ...]]:
         while True:
             ice = self._ice(examples)
-            prompts = tuple(self.render(filled, self.mode) for filled in self._filled(row, ice))
+            filled = self._filled(row, ice)
+            prompts = tuple(self.render(one, self._rendering) for one in filled)
             if not examples or all(map(self.fits, prompts)):
-                return ice, prompts
+                return ice, filled, prompts
             examples = examples[:-1]
 
     def _filled(self, row: Row, ice: Any) -> list[Any]:
         template = self.prompt_template
         if isinstance(template, RawPromptTemplate):
             return [template.generation(row, ice if isinstance(ice, list) else [])]
-        if self.mode == RANK:
+        if self.mode in _LABELLED:
             return [template.labelled(row, ice, label) for label in self.labels]
         return [template.generation(row, ice, self.output_column)]
 
@@ -249,6 +280,25 @@ class _Builder:
                 f"its columns are: {', '.join(row)}"
             )
         return row[self.output_column]
+
+
+def _choices(row: Row) -> tuple[str, ...]:
+    choices = row.get("choices")
+    if not isinstance(choices, list) or len(choices) < 2 or not all(isinstance(one, str) and one for one in choices):
+        raise InputProblem(
+            f"a CLPInferencer needs a column 'choices' with at least two texts; this row has {choices!r}"
+        )
+    return tuple(choices)
+
+
+def _continuation(row: Row) -> str:
+    continuation = row.get("cont")
+    if not isinstance(continuation, str) or not continuation:
+        raise InputProblem(
+            "an LLInferencer needs a column 'cont' with the text at the end of the prompts whose probability counts; "
+            f"this row has {continuation!r}"
+        )
+    return continuation
 
 
 def _join(shown: list[Rendered], separator: str, ending: str) -> Rendered:

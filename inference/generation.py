@@ -10,7 +10,8 @@ from typing import Any, Union
 import torch
 from transformers.generation.stopping_criteria import StoppingCriteria, StoppingCriteriaList
 
-from inference.batches import pieces
+from inference.answerer import Entry
+from inference.batches import pieces, plan_batches
 from inference.build import LM
 from inference.problems import InputProblem
 from inference.requests import GenerationRequest, Prompt
@@ -92,6 +93,7 @@ class Generation:
     :param tokens: its tokenizer.
     :param requests: one per item of the part.
     :param decoding: how to continue.
+    :param budget: rows of a batch.
     :param at_once: most rows of one call of the model, None for a whole batch.
     :param with_lengths: whether entries say how long prompt and answer are, in tokens.
     """
@@ -102,6 +104,7 @@ class Generation:
         tokens: Tokens,
         requests: Sequence[GenerationRequest],
         decoding: Decoding,
+        budget: int,
         at_once: Union[int, None] = None,
         *,
         with_lengths: bool = False,
@@ -118,11 +121,12 @@ class Generation:
         self._encoded = tokens.encode([request.prompt for request in requests], reserve)
         self._ends = _end_tokens(model, tokens, decoding)
         self._pad = next((pad for pad in (tokens.pad_id(), *sorted(self._ends)) if pad is not None), 0)
-        self.lengths = [len(row.ids) for row in self._encoded]
-        self.rows = [1] * len(requests)
+        lengths = [len(row.ids) for row in self._encoded]
+        self.batches = plan_batches(lengths, [1] * len(requests), budget)
+        self.notes = [f"BOS {tokens.bos}"]
         self.truncated = [row.truncated for row in self._encoded]
 
-    def answer(self, batch: Sequence[int]) -> list[dict[str, Any]]:
+    def answer(self, batch: Sequence[int]) -> Sequence[Entry]:
         """The prediction file's entries of a batch of items, in its order."""
         width = max(len(self._encoded[item].ids) for item in batch)
         parts = pieces(batch, self._at_once or len(batch))

@@ -75,11 +75,13 @@ def write_part(files: LocalFiles, spec: ShardSpec, part: Part, token: str, timin
     answers = journal.read(files, spec.model_abbr, part)
     if len(answers) != part.count:
         raise RuntimeError(f"{part.name}: {len(answers)} of {part.count} items are journaled; run the shard again")
+    truncated = [item for item in range(part.count) if answers[item].truncated]
     entries = {str(item): answers[item].entry for item in range(part.count)}
     body = journal.to_bytes(json.dumps(entries, indent=4, ensure_ascii=False))
     path = layout.prediction(spec.model_abbr, part.name)
     details: dict[str, Any] = {
-        "truncated": sum(answer.truncated for answer in answers.values()),
+        "truncated": len(truncated),
+        **({"truncated_items": truncated} if truncated else {}),
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers")},
     }
     if timing is not None:

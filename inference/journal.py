@@ -120,6 +120,11 @@ def _paths(files: LocalFiles, model: str, part: Part) -> list[Path]:
     return sorted(path for path in first.parent.iterdir() if pattern.fullmatch(path.name))
 
 
+def is_answer(entry: dict[str, Any]) -> bool:
+    """Whether a prediction entry says something: a prediction, or how surprising a text is."""
+    return "prediction" in entry or "ppl" in entry
+
+
 def _load(line: bytes) -> dict[str, Any]:
     try:
         body = json.loads(line)
@@ -135,7 +140,7 @@ def _is_foreign(line: bytes, fingerprint: str) -> bool:
 def _parse(line: bytes, part: Part) -> Answer | None:
     body = _load(line)
     index, truncated = body.pop("idx", None), body.pop("truncated", None)
-    if body.pop("fingerprint", None) != part.fingerprint or not isinstance(truncated, bool) or "prediction" not in body:
+    if body.pop("fingerprint", None) != part.fingerprint or not isinstance(truncated, bool) or not is_answer(body):
         return None
     if not isinstance(index, str) or not re.fullmatch(r"\d{1,18}", index, re.ASCII) or int(index) >= part.count:
         return None

@@ -31,7 +31,7 @@ from inference.native import Gaps, code_runner, gaps, model_gap, model_scoring_g
 from inference.problems import InputProblem, MissingData, NotNative
 from inference.registry import section
 from inference.remembered_rows import RememberedRows
-from inference.requests import RankingRequest, Request
+from inference.requests import ChoiceRequest, RankingRequest, Request, SurpriseRequest
 from inference.runs import read_runs
 from inference.sizes import check_dataset_sizes, check_model_sizes
 from opencompass_ops.contract import codec
@@ -92,13 +92,19 @@ def request_digest(requests: list[Request]) -> str:
     """sha256 (hex) of the prompts, labels and references of requests, in order."""
     digest = hashlib.sha256()
     for request in requests:
-        content: list[Any] = [request.gold]
-        if isinstance(request, RankingRequest):
-            content += ["ppl", request.labels, request.prompts]
-        else:
-            content += ["gen", request.prompt]
-        digest.update(json.dumps(content, sort_keys=True, default=str).encode() + b"\n")
+        digest.update(json.dumps(_content(request), sort_keys=True, default=str).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _content(request: Request) -> list[Any]:
+    if isinstance(request, RankingRequest):
+        how = ["ppl"] if request.continuation is None else ["ll", request.continuation]
+        return [request.gold, *how, request.labels, request.prompts]
+    if isinstance(request, ChoiceRequest):
+        return [request.gold, "clp", request.choices, request.prompt]
+    if isinstance(request, SurpriseRequest):
+        return ["surprise", request.prompt]
+    return [request.gold, "gen", request.prompt]
 
 
 def _bridged(request: ProbeRequest) -> ProbeReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.build import CHAT, LM, model_family
@@ -20,10 +20,23 @@ _UNSET_LENGTH = 10**9
 
 @dataclass(frozen=True)
 class Encoded:
-    """:param truncated: whether tokens were left out to fit the window."""
+    """:param truncated: whether tokens were left out to fit the window.
+    :param spans: where in the text each token begins and ends, in characters; None where nobody asked, or a tokenizer
+        that is not a fast one cannot tell.
+    """
 
     ids: tuple[int, ...]
     truncated: bool = False
+    spans: tuple[tuple[int, int], ...] | None = None
+
+    def tokens_before(self, place: int) -> int:
+        """How many tokens end at or before a place of the text; a token across it belongs to what follows."""
+        spans = self.spans or ()
+        return next((number for number, (_, end) in enumerate(spans) if end > place), len(spans))
+
+    def is_merged(self, place: int) -> bool:
+        """Whether a token lies across a place of the text."""
+        return any(begin < place < end for begin, end in self.spans or ())
 
 
 class Tokens:
@@ -40,6 +53,7 @@ class Tokens:
         self.family = family
         self.max_seq_len = max_seq_len
         self._keep_ends = keep_ends
+        self.bos = self._bos_policy()
 
     def text(self, prompt: Prompt) -> str:
         """The text that is tokenised: a chat model's turns pass through its chat template."""
@@ -58,19 +72,37 @@ class Tokens:
         """How many tokens a text has, special tokens included."""
         return len(self._ids([text])[0])
 
-    def encode(self, prompts: Sequence[Prompt], reserve: int = 0) -> list[Encoded]:
-        """Token ids of each prompt, cut to the window.
+    def encode(self, prompts: Sequence[Prompt], reserve: int = 0, *, with_spans: bool = False) -> list[Encoded]:
+        """Token ids of each prompt, cut to the window; all are tokenised in one batch.
 
         :param reserve: tokens to leave free for the answer.
+        :param with_spans: tell where in its text each token lies.
         :raises InputProblem: nothing is left for the prompt, or a prompt has no tokens at all.
         """
         texts = [self.text(prompt) for prompt in prompts]
         window = self._window(reserve)
-        encoded = [self._fit(text, ids, window) for text, ids in zip(texts, self._ids(texts), strict=True)]
+        whole = self._encode(texts, with_spans=with_spans and self.tokenizer.is_fast)
+        encoded = [self._fit(text, one, window) for text, one in zip(texts, whole, strict=True)]
         for row, item in zip(texts, encoded, strict=True):
             if not item.ids:
                 raise InputProblem(f"prompt {row!r} has no tokens; give the template some text")
         return encoded
+
+    def split(self, text: str, encoded: Encoded, place: int) -> int:
+        """How many of the tokens belong to ``text[:place]``.
+
+        :param encoded: of the text, its end kept where it was cut. Without spans, what stands before the place is
+            tokenised alone and counted, as lm-evaluation-harness does.
+        """
+        if encoded.spans is not None:
+            return encoded.tokens_before(place)
+        behind = self.count(text) - self.count(text[:place])
+        return max(0, len(encoded.ids) - max(0, behind))
+
+    def continuations(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of texts that go on where another ended: without special tokens."""
+        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [tuple(one) for one in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of generated tokens; chat models keep special tokens such as ``<think>``, as OpenCompass does."""
@@ -91,19 +123,41 @@ class Tokens:
             )
         return self.max_seq_len - reserve
 
+    def _bos_policy(self) -> str:
+        """Who puts a BOS before a text: ``added`` by the tokenizer, ``present`` in the chat template, or ``none``."""
+        bos = self.tokenizer.bos_token
+        if bos is None:
+            return "none"
+        if self.family == CHAT:
+            template = str(self.tokenizer.chat_template or "")
+            return "present" if bos in template or "bos_token" in template else "none"
+        return "added" if self._ids(["a"])[0][:1] == [self.tokenizer.bos_token_id] else "none"
+
     def _ids(self, texts: list[str]) -> list[list[int]]:
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=self.family != CHAT)["input_ids"]
         return ids
 
-    def _fit(self, text: str, ids: list[int], window: int | None) -> Encoded:
-        if window is None or len(ids) <= window:
-            return Encoded(tuple(ids))
+    def _encode(self, texts: list[str], *, with_spans: bool, **options: Any) -> list[Encoded]:
+        special = self.family != CHAT
+        found = self.tokenizer(texts, add_special_tokens=special, return_offsets_mapping=with_spans, **options)
+        spans = found["offset_mapping"] if with_spans else [None] * len(texts)
+        return [
+            Encoded(tuple(ids), spans=None if span is None else tuple(map(tuple, span)))
+            for ids, span in zip(found["input_ids"], spans, strict=True)
+        ]
+
+    def _fit(self, text: str, whole: Encoded, window: int | None) -> Encoded:
+        if window is None or len(whole.ids) <= window:
+            return whole
         if self._keep_ends:
             head = window // 2
-            return Encoded(tuple(ids[:head] + ids[len(ids) - (window - head) :]), truncated=True)
-        special = self.family != CHAT  # The tokenizer cuts, so that a BOS survives a cut from the left.
-        cut = self.tokenizer(text, add_special_tokens=special, truncation=True, max_length=window)["input_ids"]
-        return Encoded(tuple(cut), truncated=True)
+            kept = [*range(head), *range(len(whole.ids) - (window - head), len(whole.ids))]
+            spans = None if whole.spans is None else tuple(whole.spans[place] for place in kept)
+            return Encoded(tuple(whole.ids[place] for place in kept), truncated=True, spans=spans)
+        # The tokenizer cuts, so that a BOS survives a cut from the left.
+        with_spans = whole.spans is not None
+        (cut,) = self._encode([text], with_spans=with_spans, truncation=True, max_length=window)
+        return replace(cut, truncated=True)
 
 
 def load_tokens(model_cfg: dict[str, Any]) -> Tokens:

@@ -7,6 +7,7 @@ from typing import Any
 
 from inference.datasets import Rows
 from inference.evaluators import Metric
+from inference.parts import answer_of
 from inference.runs import averaged, stability, summed
 from inference.scoring import Scores
 
@@ -91,7 +92,7 @@ def _formatted(entries: list[dict[str, Any]], scores: Scores) -> dict[str, Any]:
 
 
 def _generated(entry: dict[str, Any]) -> dict[str, Any]:
-    return {"prompt": entry.get("origin_prompt"), "origin_prediction": entry["prediction"]}
+    return {"prompt": entry.get("origin_prompt"), "origin_prediction": answer_of(entry)}
 
 
 def _ranked(entry: dict[str, Any]) -> dict[str, Any]:

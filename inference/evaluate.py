@@ -11,7 +11,7 @@ from inference.datasets import Rows, load_rows, output_column
 from inference.envelope import metrics, result
 from inference.judging import Court
 from inference.manifests import of_result
-from inference.parts import Predictions, check_tiling, load_predictions
+from inference.parts import Predictions, answer_of, check_tiling, load_predictions
 from inference.problems import InputProblem
 from inference.runs import shares
 from inference.scoring import Scores, score
@@ -41,7 +41,7 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str) -> dict[str, str]:
     predictions = load_predictions(files, spec.model_abbr, parts)
     rows = load_rows(dataset_cfg, spec.data_dir)
     _check_rows(rows, predictions.entries, dataset_cfg, total)
-    answered = [entry["prediction"] for entry in predictions.entries]
+    answered = [answer_of(entry) for entry in predictions.entries]
     prompts = [entry.get("origin_prompt") for entry in predictions.entries]
     court = Court(open_verdicts(files), spec.data_dir)
     wanted = [rows[index] for index in range(total)]
@@ -174,7 +174,7 @@ def _health(predictions: Predictions, scores: Scores) -> dict[str, int]:
     """Counts that make a score doubtful: nothing said, nothing left after post-processing, prompts cut."""
     return {
         "items": len(predictions.entries),
-        "empty_predictions": sum(not str(entry["prediction"]).strip() for entry in predictions.entries),
+        "empty_predictions": sum(not str(answer_of(entry)).strip() for entry in predictions.entries),
         "empty_answers": sum(not str(answer).strip() for answer in scores.answers),
         "truncated": predictions.truncated,
         **({"unjudged": scores.unjudged} if scores.unjudged else {}),

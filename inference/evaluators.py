@@ -128,6 +128,17 @@ def takes_many(evaluator: Evaluator) -> bool:
     return bool(getattr(evaluator, "of_many", False))
 
 
+def without_references(evaluator: Evaluator) -> Evaluator:
+    """Decorator: it compares with nothing, so the dataset needs no output column."""
+    evaluator.without_references = True  # type: ignore[attr-defined]
+    return evaluator
+
+
+def needs_references(evaluator: Evaluator) -> bool:
+    """Whether it compares with references, as most do."""
+    return not getattr(evaluator, "without_references", False)
+
+
 def runs_code(evaluator: Evaluator) -> Evaluator:
     """Decorator: it runs programs that models wrote, so nothing of it happens unless somebody asked for that."""
     evaluator.runs_code = True  # type: ignore[attr-defined]

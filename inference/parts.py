@@ -24,6 +24,11 @@ class Predictions:
     truncated: int
 
 
+def answer_of(entry: dict[str, Any]) -> Any:
+    """What a prediction entry answers: its prediction, or how surprising its text is."""
+    return entry["prediction"] if "prediction" in entry else entry["ppl"]
+
+
 def check_tiling(parts: list[Part]) -> None:
     """Refuse parts that do not cover their dataset row by row.
 

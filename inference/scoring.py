@@ -9,7 +9,7 @@ from typing import Any
 
 from inference.code_runs import Sandbox
 from inference.datasets import output_column
-from inference.evaluators import EVALUATORS, Scored, check_requirements, takes_many
+from inference.evaluators import EVALUATORS, Scored, check_requirements, needs_references, takes_many
 from inference.judging import Court
 from inference.loaders import Row
 from inference.postprocess import open_postprocessor
@@ -70,11 +70,10 @@ def check_scoring(dataset_cfg: dict[str, Any]) -> None:
     """
     try:
         eval_cfg = section(dataset_cfg, "eval_cfg")
-        if "evaluator" in eval_cfg:
-            open_evaluator(eval_cfg["evaluator"], _WHERE)
+        opened = open_evaluator(eval_cfg["evaluator"], _WHERE) if "evaluator" in eval_cfg else None
         for key in ("dataset_postprocessor", "pred_postprocessor"):
             open_postprocessor(eval_cfg.get(key), f"eval_cfg.{key}")
-        if "evaluator" in eval_cfg and not output_column(dataset_cfg):
+        if opened is not None and opened.needs_references and not output_column(dataset_cfg):
             raise NotNative("reader_cfg names no output_column, so there are no references")
     except NotNative:
         raise
@@ -106,16 +105,16 @@ def score(
     eval_cfg, column, wanted = section(dataset_cfg, "eval_cfg"), output_column(dataset_cfg), read_runs(dataset_cfg)
     if not rows or len(rows) % wanted.n:
         raise InputProblem(f"{len(rows)} rows are there for {wanted.n} runs; check test_range, limit and n")
-    if not column:
-        raise InputProblem("reader_cfg names no output_column, so there are no references; name it, or use mode infer")
     if "evaluator" not in eval_cfg:
         raise InputProblem(_NOT_SCORED)
     evaluator = open_evaluator(eval_cfg["evaluator"], _WHERE)
+    if not column and evaluator.needs_references:
+        raise InputProblem("reader_cfg names no output_column, so there are no references; name it, or use mode infer")
     reduce = _reducer(model_cfg, eval_cfg, evaluator)
     of_dataset = open_postprocessor(eval_cfg.get("dataset_postprocessor"), "eval_cfg.dataset_postprocessor")
-    references = [of_dataset(row[column]) for row in rows]
+    references = [of_dataset(row[column]) if column else None for row in rows]
     answers = [reduce(prediction) for prediction in predictions]
-    shown = [{**row, column: reference} for row, reference in zip(rows, references, strict=True)]
+    shown = [{**row, column: reference} if column else row for row, reference in zip(rows, references, strict=True)]
     material = {"rows": shown, "prompts": prompts or [None] * len(rows)}
     whole = {"court": court, "sandbox": sandbox}
     runs = [
@@ -149,11 +148,13 @@ class Opened:
     """:param evaluate: takes predictions, references and material.
     :param reduce: the evaluator's own post-processor.
     :param takes_many: whether a prediction may be a list.
+    :param needs_references: whether it compares with the output column.
     """
 
     evaluate: _Evaluate
     reduce: Callable[[Any], Any]
     takes_many: bool
+    needs_references: bool
 
 
 def open_evaluator(config: Any, where: str) -> Opened:
@@ -175,4 +176,4 @@ def open_evaluator(config: Any, where: str) -> Opened:
     def evaluate(answers: list[Any], references: list[Any], material: dict[str, Any]) -> Scored:
         return evaluator(answers, references, **options, **{name: material[name] for name in asked})
 
-    return Opened(evaluate, of_evaluator, takes_many(evaluator))
+    return Opened(evaluate, of_evaluator, takes_many(evaluator), needs_references(evaluator))

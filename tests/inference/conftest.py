@@ -113,7 +113,8 @@ def ppl_dataset() -> dict[str, Any]:
 @pytest.fixture
 def model_cfg(tiny_model: Path) -> dict[str, Any]:
     """The tiny model as an OpenCompass config."""
-    return {"abbr": "tiny", "type": "HuggingFaceBaseModel", "path": str(tiny_model), "batch_size": 4}
+    sizes = {"batch_size": 4, "batch_tokens": 400}
+    return {"abbr": "tiny", "type": "HuggingFaceBaseModel", "path": str(tiny_model), **sizes}
 
 
 @pytest.fixture

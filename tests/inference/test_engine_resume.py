@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from inference import generation, ranking
+from inference import generation, ranking, scorer
 from inference.heartbeat import Progress
 from inference.infer import infer
 from inference.problems import InputProblem
@@ -81,23 +81,27 @@ def test_a_shard_resumed_with_fewer_rows_at_once_gives_the_same_bytes(tmp_path, 
     assert forwards == planned[2:]
 
 
-def test_what_is_computed_at_once_is_no_more_than_the_scale_allows(tmp_path, spec, monkeypatch):
-    seen = []
-    score, generate = ranking.score, generation.Generation._generate
-    monkeypatch.setattr(
-        ranking, "score", lambda model, rows, width: seen.append(len(rows)) or score(model, rows, width)
-    )
+def test_what_is_generated_at_once_is_no_more_than_the_scale_allows(tmp_path, make_spec, gen_dataset, monkeypatch):
+    seen, generate = [], generation.Generation._generate
     monkeypatch.setattr(
         generation.Generation,
         "_generate",
         lambda self, items, width: seen.append(len(items)) or generate(self, items, width),
     )
-    run(tmp_path / "a", spec)
-    whole = max(seen)
-    seen.clear()
     monkeypatch.setenv(variables.BATCH_SCALE, "0.5")
-    run(tmp_path / "b", spec)
-    assert 0 < max(seen) <= whole // 2
+    run(tmp_path, make_spec(gen_dataset))
+    assert max(seen) == 2
+
+
+def test_what_is_scored_at_once_is_no_more_than_the_scale_allows(tmp_path, make_spec, ppl_dataset, monkeypatch):
+    seen, read = [], scorer.read
+    monkeypatch.setattr(
+        scorer, "read", lambda model, rows, width, *_: seen.append((len(rows), width)) or read(model, rows, width, *_)
+    )
+    monkeypatch.setenv(variables.BATCH_SCALE, "0.5")
+    run(tmp_path, make_spec(ppl_dataset))
+    assert all(rows * width <= 200 for rows, width in seen if rows > 1)
+    assert max(rows for rows, _ in seen) > 2
 
 
 def test_a_resumed_shard_computes_the_missing_items_and_gives_the_same_bytes(

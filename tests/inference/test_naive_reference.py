@@ -43,9 +43,9 @@ def test_generated_text_is_the_naive_text(tmp_path, make_spec, gen_dataset, rows
     assert len({entry["prediction"] for entry in found.values()}) > 5
 
 
-@pytest.mark.parametrize("batch", [1, 3, 8])
-def test_perplexities_are_the_naive_ones(tmp_path, make_spec, ppl_dataset, rows_dir, reference, batch):
-    found = predictions(tmp_path, make_spec(ppl_dataset, model={"batch_size": batch}))
+@pytest.mark.parametrize("budget", [1, 300, 2000])
+def test_perplexities_are_the_naive_ones(tmp_path, make_spec, ppl_dataset, rows_dir, reference, budget):
+    found = predictions(tmp_path, make_spec(ppl_dataset, model={"batch_tokens": budget}))
     for number, row in enumerate(questions(rows_dir)):
         entry = found[str(number)]
         wanted = [naive.perplexity(*reference, f"{row['question']} is {row[label]}") for label in "AB"]

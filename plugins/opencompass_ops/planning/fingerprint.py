@@ -13,7 +13,7 @@ from opencompass_ops.contract import ENGINE_REVISION, EVALUATION_REVISION, codec
 from opencompass_ops.contract.probe import ModelProbe, ProbeReport, RequestProbe
 from opencompass_ops.planning.judging import JUDGED_MODELS
 
-RANKING = frozenset({"PPLInferencer", "LLInferencer"})
+RANKING = frozenset({"PPLInferencer", "LLInferencer", "CLPInferencer", "PPLOnlyInferencer"})
 """Inferencers that generate nothing, so that no limit or stop of generation touches them."""
 
 _GENERATION = frozenset(
@@ -25,13 +25,16 @@ _HARMLESS_MODEL = frozenset(
         # Names and places: what lies there is in weights_id and tokenizer_id.
         *("abbr", "path", "tokenizer_path", "summarizer_abbr", "hf_cache_dir"),
         # How the work is spread, and padding, which must not change an answer.
-        *("batch_size", "run_cfg", "num_gpus", "max_workers_per_gpu", "batch_padding", "pad_token_id"),
+        *("batch_size", "batch_tokens", "run_cfg", "num_gpus", "max_workers_per_gpu", "batch_padding", "pad_token_id"),
         # Rendered into the requests, and scored later.
         *("meta_template", "pred_postprocessor"),
         # Resolved below together with the dataset's.
         *("type", "model_kwargs", "tokenizer_kwargs", "max_out_len", "min_out_len", "max_seq_len"),
     }
 )
+COMPAT = "opencompass_compat"
+"""The model setting by which padding does change scores, as it does in OpenCompass."""
+_PADDING = frozenset({"batch_size", "batch_padding", "pad_token_id"})
 _HARMLESS_MODEL_KWARGS = frozenset(
     {"device_map", "max_memory", "low_cpu_mem_usage", "trust_remote_code", "offload_folder", "torch_dtype", "dtype"}
 )
@@ -138,15 +141,16 @@ def _decoding(model: Mapping[str, Any], inferencer: Mapping[str, Any]) -> dict[s
     """Model and inferencer settings, the inferencer's own before the model's (OpenICLInferTask)."""
     kind = _class_name(inferencer.get("type"))
     ignored = _GENERATION if kind in RANKING else frozenset()
+    padding = _PADDING if model.get(COMPAT) else frozenset()
     resolved = {key: inferencer.get(key, model.get(key)) for key in ("max_out_len", "min_out_len", "max_seq_len")}
     return {
         "inferencer": kind,
         "model": _class_name(model.get("type")),
         "resolved": _without(resolved, ignored),
-        "inferencer_options": _without(inferencer, _HARMLESS_INFERENCER | ignored),
-        "model_options": _without(model, _HARMLESS_MODEL | ignored),
+        "inferencer_options": _without(inferencer, (_HARMLESS_INFERENCER | ignored) - padding),
+        "model_options": _without(model, (_HARMLESS_MODEL | ignored) - padding),
         "model_kwargs": _without(_table(model, "model_kwargs"), _HARMLESS_MODEL_KWARGS),
-        "tokenizer_kwargs": _without(_table(model, "tokenizer_kwargs"), _HARMLESS_TOKENIZER_KWARGS),
+        "tokenizer_kwargs": _without(_table(model, "tokenizer_kwargs"), () if padding else _HARMLESS_TOKENIZER_KWARGS),
         "meta_eos": None if kind in RANKING else _table(model, "meta_template").get("eos_token_id"),
     }
 

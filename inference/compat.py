@@ -8,7 +8,7 @@ What is then otherwise than in ``inference.ranking``:
 - Tokens equal to the padding token count neither in the sum nor in the divisor, wherever they stand.
 - ``LLInferencer`` with ``HuggingFaceBaseModel`` leaves out as many tokens at the beginning as the continuation has, and
   divides by the number of the others; with the older classes, every occurrence of the continuation is taken out of the
-  prompt to find the length of what stands before it.
+  prompt to find the length of what stands before it, and with ``batch_padding`` padding counts as continuation.
 - Examples are taken out of ``testing input`` as the first item of the batch has them, and BPB counts tokens before any
   truncation. ``CLPInferencer`` compares the first row's choices for all rows.
 
@@ -174,16 +174,12 @@ class AsOpenCompass:
         return values
 
     def _sums(self, texts: Sequence[str], contexts: Sequence[int]) -> list[float]:
-        """The log-probability of what follows that many tokens of each text."""
+        """The log-probability of what follows that many tokens of each row, its padding on either side included."""
         logits, ids = self._logits(texts, masked=False)
-        log_probs, width = logits.log_softmax(-1), ids.shape[1]
+        log_probs = logits.log_softmax(-1)
         values = []
-        for number, (text, context) in enumerate(zip(texts, contexts, strict=True)):
-            length = self._tokens.count(text)
-            before = 0 if self._tokens.tokenizer.padding_side == "right" else width - length
-            begin, end = before + context, before + length
-            chosen_ids = ids[number, begin:end].to(logits.device)
-            values.append(float(log_probs[number, begin - 1 : end - 1].gather(1, chosen_ids[:, None]).sum()))
+        for row, own, begin in zip(log_probs, ids.to(logits.device), contexts, strict=True):
+            values.append(float(row[begin - 1 : -1].gather(1, own[begin:, None]).sum()))
         return values
 
     def _logits(self, texts: Sequence[str], *, masked: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
@@ -197,12 +193,28 @@ class AsOpenCompass:
         ids = found["input_ids"]
         inputs = {"input_ids": ids.to(self._model.device)}
         if masked:
-            inputs["attention_mask"] = found["attention_mask"].to(self._model.device)
+            inputs["attention_mask"] = _mask(found["attention_mask"].bool(), self._model)
         self.token_count += int(ids.numel())
         return self._model(**inputs).logits, ids
 
     def _together(self, texts: Sequence[str]) -> list[Sequence[str]]:
         return [texts] if self._padding.together else [[text] for text in texts]
+
+
+def _mask(is_token: torch.Tensor, model: Any) -> torch.Tensor:
+    """``[rows, 1, tokens, tokens]`` as transformers 4.51 has it: 0 where a token may look, else the lowest number.
+
+    What padding on the left "sees" decides what it predicts for the first token. It may look nowhere: with the lowest
+    number everywhere, it sees the mean of the whole row; on a GPU it is allowed to look everywhere instead.
+
+    :param is_token: ``[rows, tokens]``, False for padding.
+    """
+    width = is_token.shape[1]
+    allowed = is_token[:, None, :] & torch.ones(width, width, dtype=torch.bool).tril()
+    if model.device.type != "cpu":
+        allowed |= ~allowed.any(-1, keepdim=True)
+    lowest = torch.finfo(model.dtype).min
+    return torch.zeros(allowed.shape, dtype=model.dtype).masked_fill_(~allowed, lowest)[:, None].to(model.device)
 
 
 def _first(left_out: int, count: int) -> int:

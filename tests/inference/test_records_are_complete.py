@@ -44,6 +44,8 @@ def recorded_evaluations():
     ]
     for entry in [*records, *read("scoring/real_rows.json")["scored"]]:
         cases[entry["type"]] = max(cases[entry["type"]], len(entry.get("predictions", ())))
+    probabilities = read("rankings/evaluations.json")
+    cases.update({name: len(record["predictions"]) for name, record in probabilities.items()})
     judged = len(read("scoring/judges.json")["predictions"])
     cases.update({"GenericLLMEvaluator": judged, "CascadeEvaluator": judged})
     cases["MATHVerifyEvaluator"] = len(read("scoring/algebra.json")["predictions"])

@@ -55,6 +55,8 @@ def runner(kind: str, **keys: Any) -> dict[str, Any]:
         ("eval", {"partitioner": {**JUDGES, "max_task_size": 100}}, "eval.partitioner.max_task_size=100",
          "a job of its own"),
         ("eval", {"partitioner": {**JUDGES, "base_models": [{}]}}, "eval.partitioner.base_models", "the datasets"),
+        # As an example of OpenCompass's has it, from before the datasets said it.
+        ("eval", {"partitioner": {**JUDGES, "mode": "singlescore"}}, "eval.partitioner.mode", "the datasets"),
         ("eval", {"given_pred": []}, "eval.given_pred", "the datasets"),
         ("infer", {"inferencer": {}}, "infer.inferencer", "partitioner and runner"),
     ],

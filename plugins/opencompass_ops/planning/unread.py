@@ -49,7 +49,7 @@ _PARTITIONER = {
 }
 _JUDGES_PARTITIONER = {
     **_PARTITIONER,
-    **dict.fromkeys(("base_models", "compare_models", "model_pairs"), _Key(_OF_DATASETS, ([],))),
+    **dict.fromkeys(("base_models", "compare_models", "model_pairs", "mode", "infer_order"), _Key(_OF_DATASETS, ([],))),
     **dict.fromkeys(
         ("max_task_size", "gen_task_coef", "num_worker", "num_split", "min_task_size", "strategy", "n"),
         _Key(_ONE_BY_ONE),

@@ -33,8 +33,13 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.spec import Part, ShardSpec
 
-READY = "Starting inference process"
-"""What OpenCompass's inferencers say once the model is loaded and the prompts are made."""
+READY = (
+    "Starting inference process",
+    "Calculating PPL",
+    "Calculating Loglikelihood",
+    "Calculating conditional log probability",
+)
+"""What OpenCompass's inferencers say once the model is loaded and the prompts are made: first those that generate."""
 
 
 def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
@@ -65,9 +70,10 @@ def infer(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) ->
     )
 
     def watch(said: str) -> None:
-        stopwatch.look(loaded=READY in said)
+        loaded = any(words in said for words in READY)
+        stopwatch.look(loaded=loaded)
         progress.done = answered + sum(_count(files, spec, part) for part in wanted)
-        if READY in said or progress.done > answered:
+        if loaded or progress.done > answered:
             progress.phase = "running"
 
     parameters = open_workplace(files, spec, infer_parameters(spec, wanted, str(files.root)))

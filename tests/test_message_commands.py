@@ -152,7 +152,7 @@ def test_what_ends_the_command_before_the_run_is_over_is_told_and_the_end_by_who
     hold.unlink()
     assert chat.titles == ["Evaluation started: eval_small", "Evaluation failed: eval_small"]
     (run_dir,) = world.runs()
-    assert "stopped by SIGTERM; jobs that run go on" in unescape(chat.texts[-1])
+    assert "stopped by SIGTERM" in chat.texts[-1]
     assert f"opencompass-ops attach {run_dir}" in unescape(chat.texts[-1])
     assert main(["attach", str(run_dir)]) == 0
     assert chat.titles[2:] == ["Evaluation done: eval_small"]

@@ -156,7 +156,7 @@ def test_a_run_names_a_version_and_its_plan_says_so(world: SmallWorld):
         world.prepare("nightly@1", limit=2)
     with pytest.raises(InputError, match=r"suite nightly@7 is not published; there are: nightly@1\."):
         world.prepare("nightly@7")
-    with pytest.raises(InputError, match=r"nightly.py is a suite; run a published version"):
+    with pytest.raises(InputError, match=r"nightly.py is a suite; name a published version of it: nightly@1"):
         world.prepare(str(world.folder / "configs" / "suites" / "nightly.py"))
 
 

@@ -105,8 +105,7 @@ class Reporter:
         """
         from opencompass_ops.messages.collecting import abandoned
 
-        way_on = f"{problem}; jobs that run go on, and so does the run with: opencompass-ops attach {self._run_dir}"
-        self._later(lambda: abandoned(self._run_dir, _seen(way_on)), lambda channel: True)
+        self._later(lambda: abandoned(self._run_dir, _seen(problem)), lambda channel: True)
 
     def _later(self, make: Callable[[], Digest], fits: Callable[[Channel], bool]) -> None:
         if self._params.get("lark"):

@@ -193,7 +193,8 @@ class Testbed:
         try:
             self._wait("slurmctld answers", "sinfo")
         except (RuntimeError, TimeoutError) as error:
-            raise RuntimeError(f"{error}; {self.slurmctld_log.read_text(errors='replace')[-3000:]}") from error
+            told = self.slurmctld_log.read_text(errors="replace") if self.slurmctld_log.exists() else ""
+            raise RuntimeError(f"{error}; {told[-3000:]}" if told else str(error)) from error
 
     def start(self, name: str) -> None:
         """Start a daemon again: munged, mariadbd, slurmdbd, slurmctld, sshd, slurmd-NODE."""

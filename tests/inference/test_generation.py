@@ -26,7 +26,7 @@ def generate(loaded, prompts, inferencer=None, **model):
 
     decoding = read_decoding({"abbr": "tiny", "max_out_len": 8, **model}, inferencer or {}, "seed")
     requests = [GenerationRequest(number, prompt) for number, prompt in enumerate(prompts)]
-    generation = Generation(*loaded, requests, decoding)
+    generation = Generation(*loaded, requests, decoding, len(prompts))
     return [entry["prediction"] for entry in generation.answer(range(len(prompts)))]
 
 
@@ -95,7 +95,7 @@ def test_lengths_are_counted_of_the_text_as_it_stands(loaded):
     turns = [{"role": "HUMAN", "prompt": "red dog"}, {"role": "BOT", "prompt": "blue"}]
     decoding = read_decoding({"abbr": "tiny", "max_out_len": 8, "generation_kwargs": {}}, {}, "seed")
     requests = [GenerationRequest(0, "red dog"), GenerationRequest(1, turns)]
-    plain, told = (Generation(*loaded, requests, decoding, with_lengths=with_) for with_ in (False, True))
+    plain, told = (Generation(*loaded, requests, decoding, 2, with_lengths=with_) for with_ in (False, True))
     count = loaded[1].count
     assert "res_length" not in plain.answer([0])[0]
     one, two = told.answer([0, 1])

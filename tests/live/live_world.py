@@ -281,12 +281,20 @@ def signal_session(leader: int, signum: signal.Signals) -> None:
                 process.send_signal(signum)
 
 
-def processes_of(run_dir: Path) -> list[psutil.Process]:
-    """Live processes that work on the run directory: supervisors, jobs and whatever they started."""
+def processes_of(run_dir: Path, word: str = "") -> list[psutil.Process]:
+    """Live processes that work on the run directory: supervisors, jobs and whatever they started.
+
+    :param word: only those with this argument.
+    """
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if str(run_dir) in line and process.info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+        words = process.info["cmdline"] or []
+        if (
+            str(run_dir) in " ".join(words)
+            and (not word or word in words)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+            and process.pid != os.getpid()
+        ):
             found.append(process)
     return found
 

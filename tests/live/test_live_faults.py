@@ -62,8 +62,7 @@ def test_a_shard_killed_in_the_middle_computes_exactly_what_is_missing(world: Wo
     folder = world.run_dir(run)
     journal = folder / "predictions/tiny/tmp_sums.jsonl"
     until(lambda: journal.exists() and len(journal.read_text().splitlines()) >= 5, "five journaled items")
-    job = next(process for process in processes_of(folder) if "inference" in process.cmdline())
-    kill(job.pid)
+    kill(processes_of(folder, "inference")[0].pid)
     world.assert_green(run)
     log = (folder / "logs/infer/tiny/sums.out").read_text()
     answered, restored = re.findall(r"answered (\d+) items?, (\d+) restored", log)[-1]
@@ -150,4 +149,4 @@ def test_a_deferred_shard_that_is_cleared_is_run_again_by_the_same_run(world: Wo
 
 def _held(folder: Path) -> set[int]:
     """Pids of the jobs that wait at a gate."""
-    return {process.pid for process in processes_of(folder) if "inference" in process.cmdline()}
+    return {process.pid for process in processes_of(folder, "inference")}

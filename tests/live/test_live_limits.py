@@ -26,11 +26,16 @@ GENERATED = 20
 
 
 def assert_failed_once(world: World, run: str, limit: str) -> None:
-    """Every inference has failed at its first try, and its log names the limit and the way on."""
+    """Every inference was submitted once, if at all, and has failed; its log names the limit and the way on.
+
+    Airflow's own tries may be more: a busy one fails a task before it has begun, and begins it again.
+    """
     instances = world.instances(run, world.infer)
-    assert {(instance["state"], instance["try_number"]) for instance in instances} == {("failed", 1)}
+    assert {instance["state"] for instance in instances} == {"failed"}
+    tokens = [path.name for path in world.run_dir(run).glob("jobs/*-infer-*")]
+    assert len(tokens) == len({attempts.shard_of(token) for token in tokens})
     for instance in instances:
-        log = world.log(run, world.infer, instance["map_index"])
+        log = world.log(run, world.infer, instance["map_index"], instance["try_number"])
         assert f"limit: {limit}; what is answered is kept: go on with the same request and -r " in log
         assert f"-r {world.run_dir(run).name} (form: Reuse run)" in log
 

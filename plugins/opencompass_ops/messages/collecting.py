@@ -96,7 +96,9 @@ def abandoned(run_dir: str, seen: Circumstances) -> Digest:
     :param seen: with the problem.
     """
     plan = _plan(LocalFiles(run_dir))
-    return _digest(Kind.FAILURE, plan, seen, troubles=(Trouble(seen.task, str(mask(seen.problem))),))
+    way_on = f"jobs that run go on, and so does the run with: opencompass-ops attach {run_dir}"
+    trouble = Trouble(seen.task, str(mask(seen.problem)))
+    return _digest(Kind.FAILURE, plan, seen, troubles=(trouble,), notes=(way_on,))
 
 
 def params_of(run_dir: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ ifeq ($(filter local slurm,$(CLUSTER)),)
 $(error CLUSTER=$(CLUSTER) is not known; there are CLUSTER=local and CLUSTER=slurm)
 endif
 
-.PHONY: help install image compose-env opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners record-costs airflow check test soak lint format clean bench-detector
+.PHONY: help install image compose-env opencompass-venv coverage lock demo cluster-up cluster-down bench-slurm bench-partitioners bench-ranking record-costs airflow check test soak lint format clean bench-detector
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -76,6 +76,9 @@ bench-partitioners: install ## simulate whole runs with each partitioner, into d
 
 bench-detector: install ## false alarms, power and real alarms of the detector, into docs/gates.md (SCORES=FILE.csv)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.detector --scores $(SCORES) --write docs/gates.md
+
+bench-ranking: install opencompass-venv ## four-choice ranking beside OpenCompass and, with LM_EVAL=its python, lm-eval
+	@$(BIN)/python -m benchmarks.ranking --opencompass $(OPENCOMPASS)/bin/python $(if $(LM_EVAL),--lm-eval $(LM_EVAL))
 
 record-costs: install ## record what work takes on this processor, for bench-partitioners (DATA=folder with BBH, gsm8k, humaneval)
 	@$(BIN)/python -m benchmarks.recording --data $(DATA)

@@ -71,7 +71,7 @@ def table(judged: Iterable[Judged]) -> str:
     lines += [f"| {what} | {count} | {100 * count / len(files):.1f} % |" for what, count in rows]
     lines += ["", "What stands between the bridged ones and the native engine most often:", ""]
     lines += ["| reason | files |", "|---|---:|"]
-    lines += [f"| {reason} | {count} |" for reason, count in _reasons(partly).most_common(_SHOWN)]
+    lines += [f"| {reason} | {count} |" for reason, count in _reasons(partly)[:_SHOWN]]
     return "\n".join(lines)
 
 
@@ -129,13 +129,13 @@ def _only_scored(file: Judged) -> bool:
     return not any(gap.loader or gap.infer for gap in file.gaps)
 
 
-def _reasons(files: Iterable[Judged]) -> Counter[str]:
-    """Reason -> files that it keeps from being native, without the names of paths and near types in it."""
+def _reasons(files: Iterable[Judged]) -> list[tuple[str, int]]:
+    """Reasons without the names of paths and near types in them, and how many files each keeps from being native."""
     reasons: Counter[str] = Counter()
     for file in files:
         told = {reason for gap in file.gaps for reason in (gap.loader, gap.infer, gap.scoring) if reason}
         reasons.update({_short(reason) for reason in told})
-    return reasons
+    return sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _short(reason: str) -> str:

@@ -102,6 +102,7 @@ CASES = {
         {"wildbench": Judged(_pairs(['"choice": "A++"', '"choice": "B"'] * 2, primary_tag=_TOPICS[0], secondary_tag=[]),
                              compared=True)},
     ),
+    "alpacaeval": Case("AlpacaSummarizer", {"alpaca": Judged(_pairs(["m", "M", "m", "m"]), compared=True)}),
     "circular": Case("CircularSummarizer, metric_types=['accuracy']", scores={"sums": {"accuracy": 50.0}}, files=0,
                      error="TypeError"),
 }  # fmt: skip

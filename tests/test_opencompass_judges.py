@@ -13,7 +13,7 @@ from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.records import JUDGED, Manifest
 from opencompass_ops.errors import PlanError
-from opencompass_venv import make_tiny_model
+from opencompass_venv import make_tiny_model, run_opencompass
 from small_world import SmallWorld, make_world
 
 KEY = "sk-canary-of-the-judge"
@@ -118,3 +118,29 @@ def test_a_model_is_compared_with_another_in_both_orders(world: SmallWorld, open
     ] * 4
     manifest = Manifest.from_json(files.read(layout.manifest(layout.result("b", "chat"))))
     assert manifest.details[JUDGED] == ["results/a_b_judged-by--wise/chat.json"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_what_judges_said_in_a_folder_of_opencompass_is_tabulated(world: SmallWorld, opencompass_python: str):
+    make_tiny_model(world.folder / "real")
+    world.cluster(more=f"opencompass = dict(python={opencompass_python!r})\nsecrets = ['WISE_KEY']\n")
+    summarizer = "summarizer = dict(type=CommonSummarizer)\n"
+    with judge_server(lambda shown, number: "[[8]]" if "odd" in shown else "[[5]]") as judge:
+        path = config(world, judge.address + "/chat/completions", summarizer, **ALONE)
+        plain = world.config(Path(path).read_text().replace("ENV:WISE_KEY", KEY), name="plain")
+        run_opencompass(opencompass_python, plain, "-w", str(world.work_dir), data_dir=world.folder)
+    (theirs,) = world.runs()
+    assert not (theirs / "results" / "a").exists()
+    ((name, total),) = [(file.name, file.read_text()) for file in theirs.rglob("total_result.csv")]
+    viewed, report = world.evaluate(path, mode="viz", reuse="latest")
+    assert viewed.run_dir == theirs
+    assert "taken by name from the reused folder" in viewed.text
+    assert not report.failures
+    (ours,) = [file for file in report.files if file.endswith(name)]
+    assert (theirs / ours).read_text() == total
+    native = world.config(Path(path).read_text().replace(summarizer, ""), name="native")
+    _, report = world.evaluate(native, mode="viz", reuse="latest", work_dir=str(world.work_dir))
+    assert not report.failures
+    files = LocalFiles(theirs)
+    assert json.loads(files.read(layout.result("a", "chat"))) == {"judged": "results/a_judged-by--wise/chat.json"}

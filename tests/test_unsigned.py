@@ -8,10 +8,11 @@ import pytest
 
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
-from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.records import JUDGED, Manifest
 from opencompass_ops.errors import PlanError
+from opencompass_ops.planning.plan import ResultAdoption
 from opencompass_ops.staleness import Wanted, describe_stale
-from opencompass_ops.unsigned import ORIGIN, unsigned_parts
+from opencompass_ops.unsigned import ORIGIN, make_result, unsigned_judgements, unsigned_parts
 from small_world import make_world
 
 
@@ -61,6 +62,49 @@ def test_a_file_that_a_manifest_or_a_job_speaks_for_is_not_taken_by_name(tmp_pat
 def test_a_damaged_file_is_not_taken(tmp_path):
     write(tmp_path, "d", 3).write_text('{"0": {"predic')
     assert ranges(tmp_path, 3) == []
+
+
+def say(folder, name, dataset, body):
+    path = folder / "results" / name / f"{dataset}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(body))
+    return path.relative_to(folder).as_posix()
+
+
+JUDGED_SET = {
+    "abbr": "d",
+    "eval_cfg": {
+        "judging": {"mode": "singlescore", "judges": [{"abbr": "wise"}, {"abbr": "old"}], "meta_judge": None},
+        "judged_models": ["m"],
+    },
+}
+
+
+def test_what_all_judges_said_scores_a_pair_and_what_one_of_them_said_does_not(tmp_path):
+    one = say(tmp_path, "m_judged-by--wise", "d", {"score": 7.0, "details": {}})
+    assert unsigned_judgements(tmp_path, "m", JUDGED_SET) == ()
+    two = say(tmp_path, "m_judged-by--old", "d", {"score": 5.0})
+    assert unsigned_judgements(tmp_path, "m", JUDGED_SET) == (one, two)
+    assert unsigned_judgements(tmp_path, "other", JUDGED_SET) == ()
+    files = LocalFiles(tmp_path)
+    make_result(files, ResultAdoption("m", "d", "evaluation", one, (one, two)))
+    path = layout.result("m", "d")
+    assert json.loads(files.read(path)) == {"score (m_judged-by--wise)": 7.0, "score (m_judged-by--old)": 5.0}
+    signed = Manifest.from_json(files.read(layout.manifest(path)))
+    assert (signed.fingerprint, signed.details) == ("evaluation", {"origin": ORIGIN, JUDGED: [one, two]})
+    assert unsigned_judgements(tmp_path, "m", JUDGED_SET) == ()  # a manifest speaks for the pair now
+
+
+def test_words_that_a_judge_left_in_parts_are_taken_and_make_no_number(tmp_path):
+    whole = say(tmp_path, "m_judged-by--old", "d", {"0": {"prediction": "[[5]]"}})
+    parts = [say(tmp_path, "m_judged-by--wise", f"d_{number}", {"score": number}) for number in range(2)]
+    found = unsigned_judgements(tmp_path, "m", JUDGED_SET)
+    assert found == (*parts, whole)
+    make_result(LocalFiles(tmp_path), ResultAdoption("m", "d", "evaluation", parts[0], found))
+    assert json.loads((tmp_path / layout.result("m", "d")).read_text()) == {"judged": ", ".join(found)}
+    (tmp_path / parts[1]).write_text("[")
+    (tmp_path / layout.manifest(layout.result("m", "d"))).unlink()
+    assert unsigned_judgements(tmp_path, "m", JUDGED_SET) == ()
 
 
 @pytest.fixture

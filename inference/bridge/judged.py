@@ -23,10 +23,9 @@ from inference.problems import InputProblem
 from inference.ranges import select
 from opencompass_ops.contract import layout
 from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.judgements import judged_name, result_of
 from opencompass_ops.contract.records import JUDGED
 from opencompass_ops.contract.spec import BESIDE, COMPARISONS, Part, ShardSpec
-
-_JUDGED_BY, _SUMMARIZED_BY = "judged-by--", "summarized-by--"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class _Asking:
     @property
     def folder(self) -> str:
         """OpenCompass's name for a model that was judged."""
-        return "_".join((*self.models, (_SUMMARIZED_BY if self.is_last else _JUDGED_BY) + self.judge))
+        return judged_name(self.models, self.judge, is_last=self.is_last)
 
 
 def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress) -> None:
@@ -62,16 +61,15 @@ def evaluate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress)
     askings = list(_askings(spec))
     progress.total, progress.phase = part.total * len(askings), "running"
     judged: list[str] = []
-    numbers: dict[str, float] = {}
+    said: dict[str, dict[str, Any]] = {}
     for asking in askings:
-        said = _ask(files, spec, asking, folder)
+        said[asking.folder] = _ask(files, spec, asking, folder)
         path = layout.result(asking.folder, part.dataset_abbr)
-        files.write(path, to_bytes(json.dumps(said, indent=4, ensure_ascii=False)))
+        files.write(path, to_bytes(json.dumps(said[asking.folder], indent=4, ensure_ascii=False)))
         judged.append(path)
-        numbers |= _numbers(said, "" if len(askings) == 1 else f" ({asking.folder})")
         progress.done += part.total
     progress.phase = "writing"
-    body = to_bytes(json.dumps(numbers or {"judged": ", ".join(judged)}, indent=4, ensure_ascii=False))
+    body = to_bytes(json.dumps(result_of(said, judged), indent=4, ensure_ascii=False))
     path = layout.result(spec.model_abbr, part.dataset_abbr)
     files.path(layout.samples(spec.model_abbr, part.dataset_abbr)).unlink(missing_ok=True)
     files.write(path, body)
@@ -146,12 +144,3 @@ def _ask(files: LocalFiles, spec: ShardSpec, asking: _Asking, folder: str) -> di
         raise OpenCompassFailed(f"OpenCompass's judge {asking.judge} says: {str(said)[:500]}", retryable=False)
     done.touch()
     return said
-
-
-def _numbers(said: dict[str, Any], suffix: str) -> dict[str, float]:
-    """The metrics that a post-processor made of what a judge said; none where its words stand as they are."""
-    return {
-        f"{name}{suffix}": value
-        for name, value in said.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }

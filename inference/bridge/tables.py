@@ -1,13 +1,14 @@
 """A viz shard: a summarizer that only OpenCompass has makes its tables of what manifests vouch for.
 
-It works on a folder of its own that holds the scores of this run and nothing older; what it writes below ``summary/``
-there is copied to the run's.
+It works on a folder of its own that holds the scores of this run, with the answers that were scored (ArenaHard counts
+their tokens), and nothing older; what it writes below ``summary/`` there is copied to the run's.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from itertools import count, takewhile
 from pathlib import Path
 
 from inference.bridge.parameters import viz_parameters
@@ -36,8 +37,10 @@ def tabulate(files: LocalFiles, spec: ShardSpec, token: str, progress: Progress)
     shutil.rmtree(folder, ignore_errors=True)  # of a job before
     parameters = open_workplace(files, spec, viz_parameters(spec))
     pairs = spec.options["pairs"]
-    found = [path for pair in pairs for path in _scores(files, *pair)]
-    for path in found:
+    scored = {(model, dataset): _scores(files, model, dataset, fingerprint) for model, dataset, fingerprint in pairs}
+    found = [path for paths in scored.values() for path in paths]
+    answers = [path for pair, paths in scored.items() if paths for path in _answers(files, *pair)]
+    for path in (*found, *answers):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(files.path(path).absolute())
@@ -62,6 +65,13 @@ def _scores(files: LocalFiles, model: str, dataset: str, fingerprint: str) -> li
         return []
     judged = Manifest.from_json(files.read(layout.manifest(path))).details.get(JUDGED, [])
     return [path, *(other for other in judged if files.exists(other))]
+
+
+def _answers(files: LocalFiles, model: str, dataset: str) -> list[str]:
+    """Paths of a pair's prediction file, or of its parts in order; the plan has set aside what is none of them."""
+    whole = layout.prediction(model, dataset)
+    parts = (layout.prediction(model, f"{dataset}_{number}") for number in count())
+    return [whole] if files.exists(whole) else list(takewhile(files.exists, parts))
 
 
 def _take_over(files: LocalFiles, folder: Path) -> list[str]:

@@ -242,6 +242,7 @@ def _plan_input(
         known_results=known.results,
         believed=known.believed,
         believed_results=known.believed_results,
+        believed_judgements=known.believed_judgements,
         max_map_length=max_map_length,
         data_dir=cluster.on_cluster(_data_dir(cluster)),
         warnings=(*config.warnings, *known.warnings),

@@ -23,7 +23,15 @@ from opencompass_ops.planning.fingerprint import (
 from opencompass_ops.planning.judging import against
 from opencompass_ops.planning.plan import KnownPart, PlanOutput
 from opencompass_ops.results.store import Store
-from opencompass_ops.unsigned import is_unsigned, sign_part, sign_result, unsigned_parts, unsigned_result
+from opencompass_ops.unsigned import (
+    is_unsigned,
+    make_result,
+    sign_part,
+    sign_result,
+    unsigned_judgements,
+    unsigned_parts,
+    unsigned_result,
+)
 
 _BELIEVED = (
     "taken by name from the reused folder, where nothing says which weights and prompts they answer (OpenCompass wrote "
@@ -42,17 +50,22 @@ class Known:
     :param results: evaluation fingerprint -> path of the result file.
     :param believed: (model, dataset) -> parts that no manifest vouches for, of pairs of which none else are known.
     :param believed_results: (model, dataset) -> path of a result of that kind.
+    :param believed_judgements: (model, dataset) -> run-relative paths of what judges left there, if nothing else scores
+        the pair.
     """
 
     predictions: dict[str, tuple[KnownPart, ...]]
     results: dict[str, str]
     believed: dict[Names, tuple[KnownPart, ...]] = field(default_factory=dict)
     believed_results: dict[Names, str] = field(default_factory=dict)
+    believed_judgements: dict[Names, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What people should know of answers that are only believed."""
-        named = sorted("/".join(names) for names in {**self.believed, **self.believed_results})
+        named = sorted(
+            "/".join(names) for names in {**self.believed, **self.believed_results, **self.believed_judgements}
+        )
         return (_BELIEVED + ", ".join(named),) if named else ()
 
 
@@ -92,11 +105,14 @@ def look_up(
         for names, pair in pairs.items()
         if pair not in known.predictions
     }
-    found = {names: unsigned_result(run_dir, *names) for names, key in evaluations.items() if key not in known.results}
+    unscored = [names for names, key in evaluations.items() if believe_results and key not in known.results]
+    judged = {names: unsigned_judgements(run_dir, names[0], datasets[names[1]]) for names in unscored}
+    found = {names: unsigned_result(run_dir, *names) for names in unscored if not judged[names]}
     return replace(
         known,
         believed={names: taken for names, taken in parts.items() if taken},
-        believed_results={names: path for names, path in found.items() if path and believe_results},
+        believed_results={names: path for names, path in found.items() if path},
+        believed_judgements={names: paths for names, paths in judged.items() if paths},
     )
 
 
@@ -123,6 +139,7 @@ def adopt(files: LocalFiles, output: PlanOutput) -> None:
             sign_result(each) if is_unsigned(each.source) else _manifest_of(each.source),
         )
         for each in output.result_adoptions
+        if not each.judged
     ]
     staged = [(move, _stage(files, move)) for move in moves]
     for move, asides in staged:
@@ -131,6 +148,9 @@ def adopt(files: LocalFiles, output: PlanOutput) -> None:
             aside.unlink(missing_ok=True)  # POSIX: a rename onto a link to the same file leaves both names
         renamed = replace(move.manifest, file=Path(move.target).name, model=move.model, dataset=move.dataset)
         files.write(layout.manifest(move.target), renamed.to_json())
+    for each in output.result_adoptions:
+        if each.judged:
+            make_result(files, each)
 
 
 @dataclass(frozen=True)

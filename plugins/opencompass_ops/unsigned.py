@@ -7,14 +7,19 @@ which weights and prompts they answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 from opencompass_ops.contract import codec, layout
-from opencompass_ops.contract.records import Manifest
+from opencompass_ops.contract.files import LocalFiles
+from opencompass_ops.contract.judgements import result_of
+from opencompass_ops.contract.records import JUDGED, Manifest
 from opencompass_ops.contract.spec import Part
 from opencompass_ops.planning.fingerprint import part_fingerprint
+from opencompass_ops.planning.judging import judged_names
 from opencompass_ops.planning.plan import Adoption, KnownPart, ResultAdoption
 
 ORIGIN = "taken over by name from a folder of OpenCompass's"
@@ -46,6 +51,41 @@ def unsigned_result(run_dir: Path, model: str, dataset: str) -> str:
     return str(file) if file.exists() and not _manifest_of(file).exists() else ""
 
 
+def unsigned_judgements(run_dir: Path, model: str, dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    """Run-relative paths of what judges left of a model's answers, whole or in parts; empty where one judge's lack.
+
+    OpenCompass makes no result of a pair that only its ``eval`` section's judges have seen.
+
+    :param dataset: its config, as :func:`~opencompass_ops.planning.judging.with_section_judges` leaves it.
+    """
+    abbr = str(dataset["abbr"])
+    if _manifest_of(run_dir / layout.result(model, abbr)).exists():
+        return ()
+    found = [_judged_files(run_dir, name, abbr) for name in judged_names(dataset, model)]
+    return tuple(path for paths in found for path in paths) if all(found) else ()
+
+
+def make_result(files: LocalFiles, adoption: ResultAdoption) -> None:
+    """Write the result that judges' words make, and its manifest.
+
+    Numbers of parts are of parts, so where a judge left several there is only told where its words lie.
+    """
+    bodies = {path: json.loads(files.read(path)) for path in adoption.judged}
+    target = layout.result(adoption.model, adoption.dataset)
+    whole = {
+        path.removeprefix("results/").rpartition("/")[0]: body
+        for path, body in bodies.items()
+        if Path(path).name == Path(target).name and isinstance(body, dict)
+    }
+    body = result_of(whole, adoption.judged)
+    files.write(target, json.dumps(body, indent=4, ensure_ascii=False))
+    manifest = sign_result(replace(adoption, source=str(files.path(target))))
+    files.write(
+        layout.manifest(target),
+        replace(manifest, details={**manifest.details, JUDGED: list(adoption.judged)}).to_json(),
+    )
+
+
 def sign_part(adoption: Adoption) -> Manifest:
     """The manifest of a prediction file that has none."""
     part = adoption.part
@@ -61,6 +101,20 @@ def sign_result(adoption: ResultAdoption) -> Manifest:
 def is_unsigned(source: str) -> bool:
     """Whether a file to take over has no manifest."""
     return not _manifest_of(Path(source)).exists()
+
+
+def _judged_files(run_dir: Path, name: str, dataset: str) -> list[str]:
+    whole = layout.result(name, dataset)
+    parts = (layout.result(name, f"{dataset}_{number}") for number in count())
+    found = [whole] if (run_dir / whole).exists() else list(takewhile(lambda path: (run_dir / path).exists(), parts))
+    return found if all(_is_table(run_dir / path) for path in found) else []
+
+
+def _is_table(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_bytes()), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def _unsigned(run_dir: Path, model: str, dataset: str) -> list[tuple[Path, int]]:

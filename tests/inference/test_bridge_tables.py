@@ -21,7 +21,7 @@ import json, runpy, sys
 from pathlib import Path
 cfg = runpy.run_path(sys.argv[1])
 folder = Path(sys.argv[sys.argv.index("-w") + 1], sys.argv[sys.argv.index("-r") + 1])
-found = sorted(path.relative_to(folder).as_posix() for path in folder.glob("results/**/*.json"))
+found = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.json"))
 told = cfg["summarizer"]["told"]
 if told == "fail":
     raise TypeError("unexpected keyword")
@@ -57,12 +57,14 @@ def spec_of(world: World, told: str, *datasets: str):
     return replace(shard(world.folder, whole, abbr="summary", kind=VIZ), options=options)
 
 
-def test_it_sees_what_this_run_scored_and_judges_answered_and_its_files_lie_in_summary(world):
+def test_it_sees_what_this_run_answered_scored_and_judged_and_its_files_lie_in_summary(world):
     world.files.write("results/b_m_judged-by--j/odd.json", "{}")
     score(world, "odd", judged=("results/b_m_judged-by--j/odd.json",))
     score(world, "group/even")
     score(world, "stale", fingerprint="of another request")
     world.files.write(layout.result("m", "unsigned"), '{"accuracy": 1.0}')
+    for name in ("odd", "odd_0", "group/even_0", "group/even_1", "group/even_3", "stale"):
+        world.files.write(layout.prediction("m", name), "{}")
     spec = spec_of(world, "", "odd", "group/even", "stale", "unsigned", "missing")
     for token in ("t1", "t2"):  # what a job before has left is no obstacle
         record, log = world.run(spec, token)
@@ -71,7 +73,16 @@ def test_it_sees_what_this_run_scored_and_judges_answered_and_its_files_lie_in_s
     listed = json.loads(world.files.read(layout.tables(spec.id)))
     assert listed == ["summary/20260101_000000/list.txt"]
     seen = world.files.read(listed[0]).decode().splitlines()
-    assert seen == ["results/b_m_judged-by--j/odd.json", "results/m/group/even.json", "results/m/odd.json"]
+    assert [path for path in seen if path.startswith("results/")] == [
+        "results/b_m_judged-by--j/odd.json",
+        "results/m/group/even.json",
+        "results/m/odd.json",
+    ]
+    assert [path for path in seen if path.startswith("predictions/")] == [
+        "predictions/m/group/even_0.json",
+        "predictions/m/group/even_1.json",
+        "predictions/m/odd.json",
+    ]
 
 
 @pytest.mark.parametrize(("told", "error"), [("fail", "TypeError: unexpected keyword"), ("nothing", "wrote nothing")])

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from opencompass_ops.contract.judgements import judged_name
 from opencompass_ops.errors import ConfigError
 
 JUDGING = "judging"
@@ -92,6 +93,18 @@ def comparisons(dataset: Mapping[str, Any], model: str) -> list[list[str]] | Non
     for pair in pairs:
         unordered.setdefault(frozenset(pair), pair)  # of two models that are both bases, the first meeting counts
     return [list(pair) for pair in unordered.values() if pair[1] == model]
+
+
+def judged_names(dataset: Mapping[str, Any], model: str) -> list[str]:
+    """OpenCompass's names of what judges say in the evaluation of a model, as its results' folders bear them."""
+    judging = (dataset.get("eval_cfg") or {}).get(JUDGING) or {}
+    last = filter(None, [judging.get("meta_judge")])
+    asked = [*((judge, False) for judge in judging.get("judges", ())), *((judge, True) for judge in last)]
+    return [
+        judged_name(group, judge["abbr"], is_last=is_last)
+        for group in comparisons(dataset, model) or []
+        for judge, is_last in asked
+    ]
 
 
 def others(dataset: Mapping[str, Any], model: str) -> list[str]:

@@ -44,6 +44,7 @@ class PlanInput:
     :param known_results: by evaluation fingerprint, the path of a result file that exists.
     :param believed: by model and dataset, prediction files that are taken by name where none is known.
     :param believed_results: the same of result files.
+    :param believed_judgements: the same of what judges left, run-relative, where no result was made of it.
     :param max_map_length: the most shards of one kind, Airflow's ``[core] max_map_length``.
     :param data_dir: the folder relative data paths are resolved against.
     :param partitioner: the one that the config's ``infer`` section names; a size in the request wins over it. None to
@@ -76,6 +77,7 @@ class PlanInput:
     known_results: Mapping[str, str] = field(default_factory=dict)
     believed: Mapping[tuple[str, str], Sequence[KnownPart]] = field(default_factory=dict)
     believed_results: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    believed_judgements: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     max_map_length: int = 1024
     data_dir: str = ""
     partitioner: Partitioner | None = None
@@ -104,12 +106,17 @@ class Adoption:
 
 @dataclass(frozen=True)
 class ResultAdoption:
-    """A result file of before that is this run's score of model x dataset."""
+    """A result file of before that is this run's score of model x dataset.
+
+    :param judged: run-relative paths of what judges left, where the result is still to be made of it; the source is
+        then the first of them.
+    """
 
     model: str
     dataset: str
     fingerprint: str
     source: str
+    judged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,10 +248,12 @@ def _known_results(given: PlanInput, splits: Sequence[SplitPair]) -> dict[tuple[
     splits_by_key = {pair.pair.key: pair for pair in splits}
     for pair in splits:
         source = given.known_results.get(pair.evaluation_fingerprint) or given.believed_results.get(pair.pair.key)
+        judged = () if source else given.believed_judgements.get(pair.pair.key, ())
+        source = judged[0] if judged else source
         partners = [splits_by_key.get((name, pair.pair.key[1])) for name in others(pair.pair.dataset, pair.pair.key[0])]
         is_inferred = given.request.mode == "all" and any(each.open_parts for each in (pair, *filter(None, partners)))
         if source is not None and not is_inferred:
-            found[pair.pair.key] = ResultAdoption(*pair.pair.key, pair.evaluation_fingerprint, source)
+            found[pair.pair.key] = ResultAdoption(*pair.pair.key, pair.evaluation_fingerprint, source, judged)
     return found
 
 

@@ -30,6 +30,7 @@ from opencompass_ops.notifications.lark import LarkNotifier
 from opencompass_ops.notifications.runs import AirflowRun
 from opencompass_ops.operators.notify import AnnounceOperator, NotifyOperator
 from opencompass_ops.provider_info import get_provider_info
+from opencompass_ops.series.ledger import Ledger
 from opencompass_ops.triggers.shard import ShardTrigger
 
 pytestmark = pytest.mark.airflow
@@ -82,8 +83,8 @@ def context(run_type: str = "manual", params: dict[str, Any] | None = None, **xc
     }
 
 
-def failed_run(folder: Path) -> LocalFiles:
-    files = write_run(folder / "run")
+def failed_run(folder: Path, **params: Any) -> LocalFiles:
+    files = write_run(folder / "run", params=params)
     end(files, "infer-0001", "boom")
     cover(files, "missing")
     return files
@@ -170,6 +171,46 @@ def test_a_notifier_that_cannot_deliver_warns_and_raises_nothing(chat: ChatServe
     LarkNotifier(title="t", text="x")(context())
     LarkNotifier(title="t", text="x", lark_conn_id="nowhere")(context())
     assert chat.taken == []
+
+
+def begun(url: str) -> str:
+    """Book the evaluation of two checkpoints of a series; returns the id of the second one's run."""
+    with Ledger.open(url) as ledger, ledger.exclusive("run7") as book:
+        for step in (100, 200):
+            row = book.begin(digest=f"w{step}", fingerprint="f", suite="s@1", name=f"step-{step}", step=step)
+    return row.run_id
+
+
+def test_every_message_of_a_series_evaluation_names_version_and_checkpoint(
+    chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    monkeypatch.setenv("OPENCOMPASS_OPS_DATABASE", url)
+    monkeypatch.delenv("AIRFLOW_CONN_OPENCOMPASS_SLACK")
+    files = failed_run(tmp_path, series="run7")
+    run = {"run_id": begun(url)}
+    AnnounceOperator(task_id="announce").execute(
+        context(params={"series": "run7", "lark": True}, **planned(files)) | run
+    )
+    NotifyOperator(task_id="notify").execute(context(params={"series": "run7"}, **planned(files)) | run)
+    assert ["run7: 0.0.2 (step-200)" in unescape(text) for text in chat.texts] == [True, True]
+    NotifyOperator(task_id="notify").execute(
+        context(params={"series": "run7"}, plan_problem="the weights are others") | run
+    )
+    assert "run7: 0.0.2 (step-200)" in unescape(chat.texts[2])
+
+
+def test_a_message_is_told_though_nobody_can_say_which_version_it_is(
+    chat: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENCOMPASS_OPS_DATABASE", f"sqlite:///{tmp_path}/away/results.db")
+    monkeypatch.delenv("AIRFLOW_CONN_OPENCOMPASS_SLACK")
+    (tmp_path / "away").touch()
+    said: list[str] = []
+    seen = context(params={"series": "run7"}, **planned(failed_run(tmp_path, series="run7")))
+    AirflowRun(seen, said.append).tell_end()
+    assert "run7" in chat.texts[0]
+    assert [line.partition(":")[0] for line in said] == ["the message names no version", "failure to opencompass_lark"]
 
 
 def test_a_failed_run_that_nobody_asked_about_is_told_only_where_a_connection_says_so(chat: ChatServer, tmp_path: Path):

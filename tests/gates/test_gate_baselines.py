@@ -6,9 +6,9 @@ import pytest
 
 from gate_lab import right
 from opencompass_ops.errors import InputError
-from opencompass_ops.gates.judging import compare_named, judge_run
+from opencompass_ops.gates.judging import compare_named, judge_rows, judge_run
 from opencompass_ops.gates.policy import GatePolicy
-from opencompass_ops.gates.references import check_baseline
+from opencompass_ops.gates.references import check_baseline, first_metrics
 
 
 def baselines(record):
@@ -30,6 +30,20 @@ def test_a_baseline_that_is_a_version_is_found_by_the_weights_that_are_registere
     assert baselines(judge_run(lab.store, run, GatePolicy(baseline="0.0.1"))) == [("tiny-step-100", 80.0)]
     assert baselines(judge_run(lab.store, run, GatePolicy(baseline="0.0.2"))) == [("tiny-step-100", 20.0)]
     assert baselines(judge_run(lab.store, run, GatePolicy(baseline="0.0.3"))) == [("tiny-step-200", 50.0)]
+
+
+def test_a_version_is_looked_up_once_however_many_datasets_there_are(lab, monkeypatch):
+    rows = []
+    for number in range(4):
+        lab.run(100, right(0.8), weights="first", dataset=f"d{number}")
+        run = lab.run(200, right(0.6), weights="second", dataset=f"d{number}")
+        rows += first_metrics(lab.store.history(run_dir=run))
+    lab.register("first")
+    asked, versions = [], lab.store.versions
+    monkeypatch.setattr(lab.store, "versions", lambda *series: asked.append(series) or versions(*series))
+    record = judge_rows(lab.store, rows, GatePolicy(baseline="0.0.1"))
+    assert baselines(record) == [("tiny-step-100", 80.0)] * 4
+    assert asked == [("tiny",)]
 
 
 def test_a_version_of_another_series_is_named_with_it(lab):

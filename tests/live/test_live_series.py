@@ -133,9 +133,7 @@ def own_airflow(folder: Path, repo: Path) -> Iterator[EmbeddedAirflow]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1500)
-def test_looks_that_overlap_and_a_killed_scheduler_begin_each_of_fifty_once(
-    tmp_path: Path, repo: Path, record: Record
-):
+def test_looks_that_overlap_and_a_killed_scheduler_begin_each_of_fifty_once(tmp_path: Path, repo: Path, record: Record):
     for step in range(50):
         write_checkpoint(tmp_path / "ckpt" / f"step-{step}", seed=step)
     (tmp_path / "configs" / "series").mkdir(parents=True)

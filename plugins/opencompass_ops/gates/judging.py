@@ -18,7 +18,7 @@ from opencompass_ops.gates.policy import BETTER, GatePolicy
 from opencompass_ops.gates.record import Alert, Finding, GateRecord, Promotion, Scored
 from opencompass_ops.gates.references import (
     Reference,
-    baseline_of,
+    baselines_of,
     check_baseline,
     comparable,
     earlier,
@@ -64,7 +64,7 @@ def judge_run(store: Store, run_dir: str, policy: GatePolicy) -> GateRecord:
 def judge_rows(store: Store, candidates: Sequence[ScoreRow], policy: GatePolicy) -> GateRecord:
     """Judge these scores, each against its references."""
     curves = {row: siblings_of(store, row) for row in candidates}
-    baselines = {row: baseline_of(store, row, policy.baseline) for row in candidates}
+    baselines = baselines_of(store, candidates, policy.baseline)
     found = {
         row: references_of(row, earlier(row, siblings), baselines[row], policy) for row, siblings in curves.items()
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from opencompass_ops.errors import InputError
 from opencompass_ops.gates.beside import loses_by_rising
@@ -12,7 +13,7 @@ from opencompass_ops.instance import absolute
 from opencompass_ops.results.metrics import order
 from opencompass_ops.results.rows import ScoreRow
 from opencompass_ops.results.store import Store
-from opencompass_ops.results.versions import named_version
+from opencompass_ops.results.versions import Versions, named_version
 
 MOST_LISTED = 12
 """Versions that a message names one by one."""
@@ -71,26 +72,36 @@ def siblings_of(store: Store, candidate: ScoreRow) -> list[ScoreRow]:
     return [newest[step] for step in sorted(step for step in newest if step is not None and step != candidate.step)]
 
 
-def baseline_of(store: Store, candidate: ScoreRow, name: str) -> list[ScoreRow]:
-    """The comparable scores of a baseline, oldest first.
+def baselines_of(store: Store, candidates: Iterable[ScoreRow], name: str) -> dict[ScoreRow, list[ScoreRow]]:
+    """By candidate the comparable scores of a baseline, oldest first.
 
     :param name: as :func:`named` takes it; a version alone is of the candidate's series; "" for no baseline.
     """
-    asked = named_version(name)
-    if asked and not asked[0]:
-        name = f"{candidate.series}@{asked[1]}"
-    rows = named(store, name, dataset=candidate.dataset, metric=candidate.metric) if name else []
-    return [row for row in rows if comparable(row, candidate)]
+    asked, versions = named_version(name), cache(store.versions)
+    found: dict[ScoreRow, list[ScoreRow]] = {}
+    for one in candidates:
+        whose = f"{one.series}@{asked[1]}" if asked and not asked[0] else name
+        rows = named(store, whose, dataset=one.dataset, metric=one.metric, versions=versions) if whose else []
+        found[one] = [row for row in rows if comparable(row, one)]
+    return found
 
 
-def named(store: Store, name: str, *, dataset: str | None = None, metric: str | None = None) -> list[ScoreRow]:
+def named(
+    store: Store,
+    name: str,
+    *,
+    dataset: str | None = None,
+    metric: str | None = None,
+    versions: Callable[[str], Versions] | None = None,
+) -> list[ScoreRow]:
     """The scores of a checkpoint, a model, or a run directory, oldest first.
 
     :param name: ``SERIES@VERSION``, the model's name in tables, or a path.
+    :param versions: of a series, in place of asking the store.
     """
     asked = named_version(name)
     if asked:
-        known = store.versions(asked[0])
+        known = (versions or store.versions)(asked[0])
         rows = store.history(series=asked[0], dataset=dataset, metric=metric)
         rows = [row for row in rows if known.of(row.series, row.weights_id, row.step) == asked[1]]
     else:

@@ -37,6 +37,7 @@ class Circumstances:
     :param launch: the run's id in Airflow, "" for the command line.
     :param problem: what else went wrong, e.g. that scores could not be stored; one line.
     :param task: where that was.
+    :param checkpoint: version and name of what a series evaluates, "" when there is none.
     :param promotion: for which a person is, or was, asked.
     """
 
@@ -45,6 +46,7 @@ class Circumstances:
     problem: str = ""
     task: str = "summarize"
     links: tuple[Link, ...] = ()
+    checkpoint: str = ""
     promotion: Promotion | None = None
 
 
@@ -144,6 +146,7 @@ def unplanned(name: str, seen: Circumstances, series: str = "") -> Digest:
         run=seen.launch,
         user=seen.user,
         series=series,
+        checkpoint=seen.checkpoint,
         troubles=(trouble,),
         links=seen.links,
         launch=seen.launch,
@@ -169,6 +172,7 @@ def _digest(kind: Kind, plan: Plan, seen: Circumstances, **told: Any) -> Digest:
         run=plan.run_dir,
         user=seen.user,
         series=str(plan.params.get("series") or ""),
+        checkpoint=seen.checkpoint,
         links=seen.links,
         launch=seen.launch or plan.stamp,
         **told,

@@ -138,6 +138,7 @@ class Digest:
     :param run: the run directory, else the run's id in Airflow.
     :param user: who started it.
     :param series: of the checkpoint, "" when it belongs to none.
+    :param checkpoint: its version and name within the series, "" when that is not known.
     :param stages: the shards; empty when there is no plan.
     :param troubles: what failed and why; the shards of ``stages`` are not repeated.
     :param pairs: how many model x dataset pairs have what the run promised, and of how many.
@@ -153,6 +154,7 @@ class Digest:
     run: str
     user: str = ""
     series: str = ""
+    checkpoint: str = ""
     stages: tuple[Stage, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     pairs: tuple[int, int] = (0, 0)

@@ -137,7 +137,7 @@ def _lines(digest: Digest, language: str) -> Iterator[Line]:
     if digest.gate:
         yield from _gate(digest.gate, language)
     yield from _failures(group(digest.failed), language)
-    yield Line(digest.series, say("series"))
+    yield Line(": ".join(filter(None, (digest.series, digest.checkpoint))), say("series"))
     yield Line(digest.user, say("user"), NEXT)
     yield Line(in_words(digest.seconds) if digest.seconds else "", say("took"), NEXT)
     yield Line(digest.run, say("folder"))

@@ -133,6 +133,7 @@ class AirflowRun:
         ]
         return Circumstances(
             promotion=promotion,
+            checkpoint=self._checkpoint(),
             user=str(getattr(self.context.get("dag_run"), "triggering_user_name", None) or "airflow"),
             launch=str(self.context["run_id"]),
             problem=problem,
@@ -215,6 +216,22 @@ class AirflowRun:
         answer = Answer(self._pull("approve", ANSWER_KEY) or Answer.WAITS)
         name = f"{asked['version']} ({asked['model']})" if asked["version"] else asked["model"]
         return Promotion(name, asked["approval_days"], answer)
+
+    def _checkpoint(self) -> str:
+        """Version and name of the checkpoint that a series evaluates by this run; a message does without, too."""
+        from opencompass_ops.errors import OpsError
+        from opencompass_ops.hooks.results import results_url
+        from opencompass_ops.series.ledger import Ledger
+
+        if not self._series or self.looks_for:
+            return ""
+        try:
+            with Ledger.open(results_url()) as ledger:
+                found = ledger.evaluation(str(self.context["run_id"]))
+        except OpsError as error:
+            self.say(f"the message names no version: {error}")
+            return ""
+        return f"{found.version} ({found.name})" if found else ""
 
     def _log(self) -> str:
         """The task whose log says most: of the first shard that failed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -240,7 +239,7 @@ class _Observer:
         if status.state is not self._state:
             attempts.note(self._job.files, self._job.token, status)
             self._state = status.state
-            self._watched.hear(status.state, time.time())
+            self._watched.spans = _spans(self._job)
             self.has_run |= status.state is JobState.RUNNING
         if self._on_status:
             self._on_status(status)

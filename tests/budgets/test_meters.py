@@ -15,7 +15,6 @@ from opencompass_ops.budgets.meter import TICK, Meter
 from opencompass_ops.budgets.policy import Met
 from opencompass_ops.budgets.site import RUN, SERIES
 from opencompass_ops.budgets.watched import Watched
-from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import PlannedLimits
 from opencompass_ops.results.rows import MeteredRow
@@ -44,7 +43,7 @@ class Fleet:
 
         async def stop(reason: str) -> None:
             self.stopped.append(name)
-            watched.hear(JobState.QUEUED, time.time())
+            watched.spans = [(begin, end or time.time()) for begin, end in watched.spans]
 
         watched = Watched(
             token=name, shard=name, label=name, run_dir=str(self.folder / run), files=LocalFiles(self.folder / run),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -180,3 +180,18 @@ def test_what_slurm_put_back_into_its_queue_did_not_run_meanwhile(tmp_path):
     attempts.conclude(files, Outcome("oc-a-e1", 1, JobState.FAILED, "file damaged"))
     assert attempts.ran(files, "oc-a-e1") == [(at[1], at[2]), (at[3], at[5])]
     assert attempts.ran(files, "oc-a-e2") == []
+
+
+@pytest.mark.parametrize(("silent", "ran"), [(90, 30), (None, 120), (300, 0), (-60, 120)])
+def test_what_was_put_back_while_nobody_looked_ran_until_its_last_sign_of_life(tmp_path, silent, ran):
+    files, now = LocalFiles(tmp_path), datetime.now(UTC)
+    begun = now - timedelta(minutes=120)
+    files.append(layout.history("oc-a-e1"), json.dumps({"time": begun.isoformat(), "state": "running"}))
+    if silent is not None:  # by the clock of its node, which may be wrong
+        sign = (now - timedelta(minutes=silent)).isoformat()
+        files.write(layout.heartbeat("oc-a-e1"), Heartbeat("running", 3, 9, sign).to_json())
+    attempts.note(files, "oc-a-e1", JobStatus(JobState.QUEUED))
+    files.write(layout.heartbeat("oc-a-e1"), Heartbeat("starting", 3, 9, now.isoformat()).to_json())
+    [(first, last)] = attempts.ran(files, "oc-a-e1")
+    assert first == begun
+    assert (last - first).total_seconds() == pytest.approx(ran * 60, abs=5)

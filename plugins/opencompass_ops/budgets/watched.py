@@ -10,7 +10,6 @@ from datetime import datetime
 from opencompass_ops.budgets.hours import by_day
 from opencompass_ops.budgets.policy import Clock, Use
 from opencompass_ops.budgets.site import RUN, SERIES, Scope
-from opencompass_ops.clusters.base import JobState
 from opencompass_ops.contract.files import LocalFiles
 from opencompass_ops.contract.plan import PlannedLimits
 from opencompass_ops.results.rows import MeteredRow, UsageRow
@@ -64,13 +63,6 @@ class Watched:
     def is_running(self) -> bool:
         """Whether it holds what it was given, for all that is known."""
         return bool(self.spans) and self.spans[-1][1] is None
-
-    def hear(self, state: JobState, now: float) -> None:
-        """Take in what the cluster says."""
-        if state is JobState.RUNNING and not self.is_running:
-            self.spans.append((now, None))
-        elif state is JobState.QUEUED and self.is_running:
-            self.spans[-1] = (self.spans[-1][0], now)
 
     def use(self, now: float) -> Use:
         """What the shard has used until now."""

@@ -141,11 +141,18 @@ def unconcluded(files: Files) -> list[str]:
 
 
 def note(files: LocalFiles, token: str, status: JobStatus) -> None:
-    """Add the state to the history if it is another than the last one noted."""
-    states = [line for line in _lines(files, token) if "state" in line]
-    if not states or states[-1]["state"] != status.state.value:
-        told = {"reason": status.reason, "exit_code": status.exit_code, "job_id": status.job_id, "node": status.node}
-        _append(files, token, {"state": status.state.value, **told})
+    """Add the state to the history if it is another than the last one noted.
+
+    Of a job that was put back into the queue its last sign of life is noted too: the next start overwrites it.
+    """
+    states = [line["state"] for line in _lines(files, token) if "state" in line]
+    if states and states[-1] == status.state.value:
+        return
+    told = {"reason": status.reason, "exit_code": status.exit_code, "job_id": status.job_id, "node": status.node}
+    if status.state is JobState.QUEUED and JobState.RUNNING.value in states:
+        beat = evidence.read_heartbeat(files, token)
+        told["ended_at"] = beat.updated_at if beat else ""
+    _append(files, token, {"state": status.state.value, **told})
 
 
 def ask_cancel(files: LocalFiles, token: str, reason: str) -> None:
@@ -184,7 +191,7 @@ def ran(files: Files, token: str) -> list[tuple[datetime, datetime | None]]:
     """When the submission ran: begins and ends, more than one where Slurm put it back.
 
     As the control side saw it, but where nobody looked for a while: then the job's own account counts, which the
-    verdict holds. The last end is None while it runs, for all that is known.
+    verdict holds, and the history where it was put back. The last end is None while it runs, for all that is known.
     """
     found: list[tuple[datetime, datetime | None]] = []
     for line in _lines(files, token):
@@ -194,7 +201,7 @@ def ran(files: Files, token: str) -> list[tuple[datetime, datetime | None]]:
         if line.get("state") == JobState.RUNNING.value and not is_open:
             found.append((time, None))
         elif is_open and line.get("state") == JobState.QUEUED.value:
-            found[-1] = (found[-1][0], time)
+            found = _until(found, "", line.get("ended_at", ""), time)
         if "verdict" in line:
             outcome = Outcome.from_values(line["verdict"])  # a later one corrects it, and nothing ran in between
             return _until(found, outcome.began_at, outcome.ended_at, time)

@@ -78,6 +78,7 @@ def test_a_shard_that_runs_too_long_stops_and_the_run_goes_on_where_it_stood(wor
     answered = [
         line
         for job in world.jobs(again.run_dir, "infer")
+        if LocalFiles(again.run_dir).exists(layout.job(job, "answered"))  # on a busy machine it had not come so far
         for line in LocalFiles(again.run_dir).read(layout.job(job, "answered")).decode().splitlines()
     ]
     assert len(answered) == len(set(answered)) == 40, "no row was answered twice"

@@ -61,6 +61,7 @@ def test_a_name_of_its_own_goes_before_what_everybody_gets(tmp_path):
         ("everyone: {day: -1}", "must be a number of GPU-hours, not -1"),
         ("users: [alice]", "must be a table of names"),
         ("{", "cannot be read"),
+        ("users: {}\nusers: {}", "'users' is said twice"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said(tmp_path, text, message):

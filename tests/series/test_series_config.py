@@ -103,6 +103,16 @@ def test_a_file_is_read_without_executing_anything(tmp_path: Path, monkeypatch: 
         read_series("run8")
 
 
+@pytest.mark.parametrize("twice", ["suite: nightly@4", "cluster: other"])
+def test_a_key_that_is_said_twice_is_named_with_its_line(tmp_path: Path, twice: str):
+    file = tmp_path / "run7.yaml"
+    file.write_text(yaml.safe_dump({**LEAST, "cluster": "h100"}) + twice)
+    with pytest.raises(
+        ConfigError, match=rf"run7\.yaml cannot be read: '{twice.partition(':')[0]}' is said twice .*line"
+    ):
+        read_file(file)
+
+
 def test_series_lie_in_the_config_folders_and_the_first_one_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     monkeypatch.setenv("OPENCOMPASS_OPS_CONFIG_DIRS", str(tmp_path / "mine"))

@@ -109,13 +109,9 @@ def read(file: Path) -> Site:
 
     :raises ConfigError: it cannot be read, or something in it is wrong.
     """
-    import yaml
+    from opencompass_ops.configs.yaml_file import read_yaml
 
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
-    return Site(**v.parse(str(file), values, _FIELDS))
+    return Site(**v.parse(str(file), read_yaml(file) or {}, _FIELDS))
 
 
 def _hours(where: str, value: Any) -> float:

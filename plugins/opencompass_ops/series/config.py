@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
-
 from opencompass_ops.clusters import values as v
 from opencompass_ops.configs.library import config_folders
+from opencompass_ops.configs.yaml_file import read_yaml
 from opencompass_ops.errors import ConfigError, InputError
 from opencompass_ops.gates.policy import GatePolicy
 from opencompass_ops.planning.params import OVERRIDE_FIELDS
@@ -193,10 +192,7 @@ def read_file(file: Path) -> Series:
 
     :raises ConfigError: it cannot be read, or something in it is wrong.
     """
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    values = read_yaml(file)
     try:
         return Series.from_values(file.stem, values)
     except ConfigError as error:

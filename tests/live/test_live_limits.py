@@ -32,8 +32,10 @@ def assert_failed_once(world: World, run: str, limit: str) -> None:
     """
     instances = world.instances(run, world.infer)
     assert {instance["state"] for instance in instances} == {"failed"}
-    tokens = [path.name for path in world.run_dir(run).glob("jobs/*-infer-*")]
-    assert len(tokens) == len({attempts.shard_of(token) for token in tokens})
+    files = LocalFiles(world.run_dir(run))
+    ends = [attempts.verdict(files, token) for token in files.list("jobs") if "-infer-" in token]
+    submitted = [end.token for end in ends if end and end.job_id]
+    assert len(submitted) == len({attempts.shard_of(token) for token in submitted})
     for instance in instances:
         log = world.log(run, world.infer, instance["map_index"], instance["try_number"])
         assert f"limit: {limit}; what is answered is kept: go on with the same request and -r " in log
@@ -112,6 +114,7 @@ def test_used_up_gpu_hours_stop_the_newest_first_and_a_resumed_run_answers_the_r
     assert set(first) < set(rest)
 
 
+@pytest.mark.soak
 @pytest.mark.fault(
     "the GPU-hours that a site grants a series are used up while a job of it runs on this host",
     "the newest stop first; another run is refused before it begins; once more is granted, -r answers what is missing",

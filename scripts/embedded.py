@@ -115,7 +115,7 @@ class EmbeddedAirflow:
 
         :raises TimeoutError: one of them is there after ``KILL_SECONDS``.
         """
-        _signal_session(self._processes[name].pid, signum)
+        signal_session(self._processes[name].pid, signum)
         if not self._is_gone([self._processes[name]], KILL_SECONDS):
             raise TimeoutError(f"{name} still runs {KILL_SECONDS} s after {signum.name}: {self._tail(name)}")
 
@@ -140,7 +140,7 @@ class EmbeddedAirflow:
         """Ask every component to end, then make sure that none of their processes is left."""
         for signum in (signal.SIGTERM, signal.SIGKILL):
             for process in self._processes.values():
-                _signal_session(process.pid, signum)
+                signal_session(process.pid, signum)
             self._is_gone(list(self._processes.values()), STOP_SECONDS)
         self._processes.clear()
         if hasattr(self, "rest"):
@@ -213,8 +213,11 @@ def _session(leader: int) -> list[int]:
     return found
 
 
-def _signal_session(leader: int, signum: signal.Signals) -> None:
-    """Send ``signum`` to every process of a component."""
+def signal_session(leader: int, signum: signal.Signals) -> None:
+    """Send ``signum`` to every process of a component, not to the jobs that it started.
+
+    :param leader: the component's pid.
+    """
     for pid in _session(leader):
         with suppress(ProcessLookupError):
             os.kill(pid, signum)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from opencompass_ops.clusters.extra_args import allowed, replaced
+from opencompass_ops.clusters.extra_args import KEYS, allowed, replaced
 from opencompass_ops.clusters.resources import Resources
 from opencompass_ops.errors import ConfigError
 
@@ -25,20 +25,10 @@ _SHORT = {
 }
 """srun's short options that may be said, and their long ones."""
 
-_RESOURCES = {
-    "--account": "account",
-    "--constraint": "constraint",
-    "--cpus-per-task": "cpus_per_task",
-    "--exclude": "exclude",
-    "--gres": "gres",
-    "--mem": "mem",
-    "--nice": "nice",
-    "--partition": "partition",
-    "--qos": "qos",
-    "--quotatype": "quotatype",
-    "--reservation": "reservation",
-    "--time": "minutes",
-}
+_NOT_SAID = {"--cpus-per-gpu", "--gpus", "--gpus-per-node", "--gpus-per-task", "--mem-per-cpu", "--mem-per-gpu"}
+"""How many GPUs a job has is the model's word, and what counts by them or by CPUs would depend on it."""
+
+_RESOURCES = {option: key for option, key in KEYS.items() if option not in _NOT_SAID}
 _NUMBERS = ("cpus_per_task", "nice")
 
 

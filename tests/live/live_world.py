@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from scripts.embedded import COMPONENTS, EmbeddedAirflow
+from scripts.embedded import COMPONENTS, EmbeddedAirflow, signal_session
 from small_world import STAND_IN
 
 DAG = "opencompass_eval"
@@ -271,14 +271,6 @@ def until(ask: Callable[[], Any], what: str, timeout: float = 90) -> Any:
             return answer
         time.sleep(0.1)
     return pytest.fail(f"no {what} within {timeout:.0f} s")
-
-
-def signal_session(leader: int, signum: signal.Signals) -> None:
-    """Send a signal to a component of Airflow and its children, not to the jobs that it started."""
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if os.getsid(process.pid) == leader:
-                process.send_signal(signum)
 
 
 def processes_of(run_dir: Path, word: str = "") -> list[psutil.Process]:

@@ -46,7 +46,7 @@ _ALLOWED = {
     "--wckey": r"=[A-Za-z0-9_.*-]+",
 }
 
-_KEYS = {
+KEYS = {
     "--account": "account",
     "--constraint": "constraint",
     "--cpus-per-gpu": "cpus_per_task",
@@ -66,7 +66,7 @@ _KEYS = {
     "--reservation": "reservation",
     "--time": "minutes",
 }
-"""Options with a key of their own."""
+"""Options with a key of their own, and that key."""
 
 
 def extra_args(where: str, value: Any) -> tuple[str, ...]:
@@ -92,8 +92,8 @@ def allowed(where: str, option: str) -> str:
     :raises ConfigError: it is not allowed, has a key of its own, or a wrong value.
     """
     name = _name(option)
-    if name in _KEYS:
-        raise ConfigError(f"{where}: give {name} as {_KEYS[name]!r} of the resources, not as an extra option")
+    if name in KEYS:
+        raise ConfigError(f"{where}: give {name} as {KEYS[name]!r} of the resources, not as an extra option")
     if name not in _ALLOWED:
         near = difflib.get_close_matches(name, _ALLOWED, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(_ALLOWED)}"
